@@ -1,0 +1,184 @@
+// The matrix products: one micro-kernel, a tile of R rows by C vectors held in registers.
+//
+//   out[c][r] = start[c] + sum over i of a(r, i) * b(c, i)      c < C vectors, r < R rows
+//
+// a is broadcast element by element, b is read vector by vector. Two orders of a make all products:
+//   kAlongColumns  i runs along the columns of a, r along its rows: layer outputs (b = weights)
+//                  and input gradients (b = transposed weights)
+//   kAlongRows     i runs along the rows of a, r along columns of one panel: weight gradients
+//                  (a = layer inputs, b = deltas)
+// Every sum is taken in the order of i by one chain of multiply-adds, whatever the tile: results
+// depend neither on how rows are split over threads nor on how many there are.
+#pragma once
+
+#include <utility>
+
+#include "simd.hpp"
+
+namespace fastmlp {
+namespace {
+
+enum class Order { kAlongColumns, kAlongRows };
+
+/// Rows of a full tile. AVX-512 has 32 registers (8 x 3 sums), AVX2 and SSE2 16 (4 x 3). A tile
+/// of weight gradients takes its rows from the lanes of one panel, hence the second bound.
+template <class T>
+constexpr int kTileRows = FASTMLP_TILE_ROWS < kLanes<T> ? FASTMLP_TILE_ROWS : int(kLanes<T>);
+constexpr int kTileVectors = 3;
+
+/// What a tile multiplies by: vector c of index i at data + c * panel + i * step. In panels the
+/// step is one vector; a C-contiguous (in, out) matrix has step = out and panel = one vector.
+template <class T>
+struct Operand {
+  const T* data;
+  int64_t step, panel;
+
+  Operand from(int64_t vector) const { return {data + vector * panel, step, panel}; }
+};
+
+template <class T, int R, int C, Order order>
+void tile(int64_t count, const T* a, int64_t a_panel, Operand<T> b, const T* start,
+          int64_t start_panel, T* out, int64_t out_panel) {
+  constexpr int64_t L = kLanes<T>;
+  constexpr int64_t a_row = order == Order::kAlongColumns ? L : 1;
+  constexpr int64_t a_next = order == Order::kAlongColumns ? 1 : L;
+  Vec<T> sums[R][C];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) sums[r][c] = start ? load(start + c * start_panel) : Vec<T>{};
+  }
+  const int64_t run = order == Order::kAlongColumns ? L : count;  // a's contiguous stretch
+  for (int64_t first = 0; first < count; first += run, a += a_panel) {
+    const int64_t end = first + run < count ? run : count - first;
+    for (int64_t i = 0; i < end; ++i) {
+      Vec<T> vectors[C];
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) vectors[c] = load(b.data + c * b.panel);
+      b.data += b.step;
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+        for (int c = 0; c < C; ++c) sums[r][c] += a[i * a_next + r * a_row] * vectors[c];
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) store(out + c * out_panel + r * L, sums[r][c]);
+  }
+}
+
+template <class T>
+using Tile = void (*)(int64_t, const T*, int64_t, Operand<T>, const T*, int64_t, T*, int64_t);
+
+/// The largest tile height that fits into `rows`: kTileRows, or a power of two below it.
+template <class T>
+inline int tile_rows(int64_t rows) {
+  int r = kTileRows<T>;
+  while (r > rows) r /= 2;
+  return r;
+}
+
+/// The tile of `rows` (a power of two up to kTileRows) by `vectors` (1 to kTileVectors).
+template <class T, Order order>
+Tile<T> find_tile(int rows, int vectors) {
+#define FASTMLP_TILES(R) {tile<T, R, 1, order>, tile<T, R, 2, order>, tile<T, R, 3, order>}
+  static constexpr Tile<T> tiles[][kTileVectors] = {
+    FASTMLP_TILES(1), FASTMLP_TILES(2),
+#if FASTMLP_TILE_ROWS >= 4
+    FASTMLP_TILES(4),
+#endif
+#if FASTMLP_TILE_ROWS >= 8
+    FASTMLP_TILES(8),
+#endif
+  };
+#undef FASTMLP_TILES
+  return tiles[__builtin_ctz(unsigned(rows))][vectors - 1];
+}
+
+/// Vectors split into groups of at most kTileVectors, as even as can be (7 = 3 + 2 + 2).
+struct Groups {
+  int64_t vectors;
+
+  int64_t count() const { return ceil_div(vectors, kTileVectors); }
+  int64_t first(int64_t group) const { return group * vectors / count(); }
+  int size(int64_t group) const { return int(first(group + 1) - first(group)); }
+};
+
+/// What is done to a tile just computed, while it is in the first-level cache: `rows` by `vectors`
+/// at z, and the same places of a second matrix at `other`, where the product has one.
+template <class T>
+using Epilogue = void (*)(T* z, int64_t z_panel, const T* other, int64_t other_panel, int rows,
+                          int vectors);
+
+/// `vectors` vectors of a layer's weights and of the bias below them (null: none).
+template <class T>
+struct Affine {
+  Operand<T> weight;
+  const T* bias;
+  int64_t bias_panel, vectors;
+};
+
+/// Rows [begin, end) of out = a (rows, count) times weight, plus bias to each row.
+template <class T>
+void multiply(Panels<T> a, int64_t count, Affine<T> by, Panels<T> out, int64_t begin, int64_t end,
+              Epilogue<T> epilogue, Panels<T> other = {}) {
+  const Groups groups{by.vectors};
+  for (int64_t g = 0; g < groups.count(); ++g) {
+    const int64_t v = groups.first(g);
+    const int width = groups.size(g);
+    for (int64_t row = begin; row < end;) {
+      const int height = tile_rows<T>(end - row);
+      find_tile<T, Order::kAlongColumns>(height, width)(
+          count, a.at(0, row), a.stride, by.weight.from(v),
+          by.bias ? by.bias + v * by.bias_panel : nullptr, by.bias_panel, out.at(v, row),
+          out.stride);
+      if (epilogue)
+        epilogue(out.at(v, row), out.stride, other.data ? other.at(v, row) : nullptr, other.stride,
+                 height, width);
+      row += height;
+    }
+  }
+}
+
+/// The same for one row given by its `entries` non-zero values; out is that row's place.
+template <class T>
+void multiply_sparse(const T* values, const int32_t* columns, int64_t entries, Affine<T> by,
+                     T* out, int64_t out_panel, Epilogue<T> epilogue) {
+  const Groups groups{by.vectors};
+  for (int64_t g = 0; g < groups.count(); ++g) {
+    const int64_t v = groups.first(g);
+    const int width = groups.size(g);
+    Vec<T> sums[kTileVectors];
+    for (int c = 0; c < width; ++c) sums[c] = load(by.bias + (v + c) * by.bias_panel);
+    for (int64_t e = 0; e < entries; ++e) {
+      const T* row = by.weight.from(v).data + columns[e] * by.weight.step;
+      for (int c = 0; c < width; ++c) sums[c] += values[e] * load(row + c * by.weight.panel);
+    }
+    for (int c = 0; c < width; ++c) store(out + (v + c) * out_panel, sums[c]);
+    if (epilogue) epilogue(out + v * out_panel, out_panel, nullptr, 0, 1, width);
+  }
+}
+
+/// Turns R vectors into the memory order of their transpose: element (lane, r) at lane * R + r.
+/// Interleaving the two halves of the list log2(R) times does it.
+template <class T, int R, size_t... Lane>
+inline void transpose(Vec<T>* v, std::index_sequence<Lane...>) {
+  constexpr int L = int(kLanes<T>);
+  for (int stage = 1; stage < R; stage *= 2) {
+    Vec<T> woven[R];
+#pragma GCC unroll 8
+    for (int i = 0; i < R / 2; ++i) {
+      woven[2 * i] = __builtin_shufflevector(v[i], v[i + R / 2], (Lane / 2 + Lane % 2 * L)...);
+      woven[2 * i + 1] =
+          __builtin_shufflevector(v[i], v[i + R / 2], (L / 2 + Lane / 2 + Lane % 2 * L)...);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) v[i] = woven[i];
+  }
+}
+
+}  // namespace
+}  // namespace fastmlp

@@ -1,0 +1,95 @@
+// The contract of an engine: whatever trains a network, on an instruction set or on a device.
+//
+// A network maps rows of `units[0]` features through dense layers of `units[1]`, ... neurons to
+// `units[n_layers]` outputs. Weights go in and out as C-contiguous blocks in scikit-learn's order
+// and shape: weight (in, out) and bias (out) of the first layer, then of the next.
+// No function here allocates or throws but `open` and `predict` (std::bad_alloc).
+#pragma once
+
+#include <cstdint>
+
+namespace fastmlp {
+
+/// What a network is. `activation` and `loss` are places in the lists of formulas/.
+struct Recipe {
+  const int64_t* units;  // n_layers + 1 sizes
+  int n_layers;
+  int activation, loss;
+  double alpha;  // L2 penalty: alpha / 2 * sum of squared weights / sum of the batch's weights
+};
+
+/// Rows of features: dense with unit column stride, or compressed (CSR) when `indptr` is set.
+template <class T>
+struct Rows {
+  const T* values;        // dense: row r starts at values + r * stride; CSR: the stored entries
+  int64_t stride;         // dense only
+  const int64_t* indptr;  // CSR: entries of row r are indptr[r] .. indptr[r + 1]; else null
+  const int32_t* columns;
+};
+
+/// Training data. Row numbers of every part are those of X and y as the user gave them.
+template <class T>
+struct Data {
+  Rows<T> x;
+  const T* targets;        // (rows, outputs), or null where `classes` is given
+  const int32_t* classes;  // (rows,): the output that is 1, all others 0; one output: its value
+  const T* weights;        // (rows,), or null: all 1
+};
+
+/// A pass over `n` rows, order[0], order[1], ... of the data; a null order is 0, 1, ...
+struct Pass {
+  const int64_t* order;
+  int64_t n;
+  int n_threads;  // at most; results do not depend on it
+};
+
+struct SolverOptions {
+  int solver;     // place in the list of formulas/solvers.hpp
+  int64_t steps;  // steps taken before
+  double rate, momentum, beta_1, beta_2, epsilon;
+  bool nesterov;
+};
+
+struct EpochResult {
+  double loss;    // mean over the rows, each batch's loss weighing its rows
+  int64_t steps;  // updates made: batches whose weights do not sum to zero
+};
+
+/// A network's parameters, solver state and work space in the layout that an engine computes in.
+template <class T>
+struct Session;
+
+template <class T>
+struct Operations {
+  /// Room for steps over batches of up to `batch` rows, compressed ones if `sparse`;
+  /// `keep_gradient` where gradient() is to be called.
+  Session<T>* (*open)(const Recipe&, int64_t batch, bool sparse, bool keep_gradient);
+  void (*close)(Session<T>*);
+  /// Slot 0 is the parameters, 1 and 2 the solver's state; `blocks`: 2 * n_layers pointers.
+  void (*write)(Session<T>*, int slot, const T* const* blocks);
+  void (*read)(const Session<T>*, int slot, T* const* blocks);
+  /// One epoch of mini-batches of `batch` rows, the last one what is left.
+  EpochResult (*train)(Session<T>*, const Data<T>&, const Pass&, int64_t batch,
+                       const SolverOptions&);
+  /// The loss over all rows and its exact gradient, the latter into `blocks`.
+  double (*gradient)(Session<T>*, const Data<T>&, const Pass&, T* const* blocks);
+  /// The predictions of a network given by `blocks`, into out (n, outputs).
+  void (*predict)(const Recipe&, const T* const* blocks, const Rows<T>&, const Pass&, T* out);
+};
+
+struct Engine {
+  const char* name;
+  bool (*available)();  // on this machine, now
+  Operations<float> f32;
+  Operations<double> f64;
+};
+
+/// All engines of this build, the preferred first.
+extern const Engine* const kEngines[];
+extern const int kNumEngines;
+
+/// The engine called `name`; with none, FASTMLP_ENGINE's, and without that the first available.
+/// Throws std::invalid_argument where the name is unknown or the engine is not available here.
+const Engine& find_engine(const char* name);
+
+}  // namespace fastmlp

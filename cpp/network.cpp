@@ -1,0 +1,72 @@
+#include "network.hpp"
+
+#include <stdexcept>
+
+#include "formulas/activations.hpp"
+#include "formulas/losses.hpp"
+#include "formulas/solvers.hpp"
+
+namespace fastmlp {
+
+namespace {
+
+template <class... Items>
+std::vector<std::string> names_of(List<Items...>) {
+  return {Items::name...};
+}
+
+template <class... Items>
+std::vector<std::string> links_of(List<Items...>) {
+  return {Items::link_name...};
+}
+
+template <class... Items>
+std::vector<int> slots_of(List<Items...>) {
+  return {Items::kSlots...};
+}
+
+}  // namespace
+
+std::vector<std::string> activation_names() { return names_of(Activations{}); }
+std::vector<std::string> loss_names() { return names_of(Losses{}); }
+std::vector<std::string> solver_names() { return names_of(Solvers<float>{}); }
+std::vector<std::string> link_names() { return links_of(Losses{}); }
+int solver_slots(int solver) { return slots_of(Solvers<float>{}).at(size_t(solver)); }
+
+int find_name(const char* what, const std::vector<std::string>& names, const std::string& name) {
+  std::string allowed;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == name) return int(i);
+    allowed += (i ? ", " : "") + names[i];
+  }
+  throw std::invalid_argument(std::string(what) + " must be one of " + allowed + ". Got '" + name +
+                              "' instead.");
+}
+
+template <>
+const Operations<float>& operations<float>(const Engine& engine) {
+  return engine.f32;
+}
+
+template <>
+const Operations<double>& operations<double>(const Engine& engine) {
+  return engine.f64;
+}
+
+template <class T>
+Network<T>::Network(const Engine& engine, std::vector<int64_t> units, int activation, int loss,
+                    double alpha, int64_t batch, bool sparse, bool keep_gradient)
+    : units_(std::move(units)),
+      batch_(batch),
+      sparse_(sparse),
+      keep_gradient_(keep_gradient),
+      calls_(operations<T>(engine)),
+      session_(nullptr, calls_.close) {
+  const Recipe recipe{units_.data(), n_layers(), activation, loss, alpha};
+  session_.reset(calls_.open(recipe, batch, sparse, keep_gradient));
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace fastmlp

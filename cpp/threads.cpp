@@ -1,0 +1,79 @@
+#include "threads.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <thread>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#ifndef _WIN32
+#include <unistd.h>
+#endif
+
+namespace fastmlp {
+
+namespace {
+
+#ifdef _WIN32
+int process_id() { return 0; }
+#else
+int process_id() { return getpid(); }
+#endif
+
+std::atomic<int> pool_owner{-1};  // the process that first ran a team; -1: none yet
+
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
+
+int usable_threads(int requested) {
+  const int owner = pool_owner.load(std::memory_order_relaxed);
+  return owner == -1 || owner == process_id() ? requested : 1;
+}
+
+void run_team(int requested, void (*task)(void*, int, int), void* context) {
+#ifdef _OPENMP
+  if (requested > 1) {
+    pool_owner.store(process_id(), std::memory_order_relaxed);
+#pragma omp parallel num_threads(requested)
+    task(context, omp_get_thread_num(), omp_get_num_threads());
+    return;
+  }
+#endif
+  task(context, 0, 1);
+}
+
+void Barrier::wait(int n_threads) {
+  if (n_threads == 1) return;
+  constexpr int kSpins = 4000;  // some 50 us, longer than the phases of a small step differ
+  const int phase = __atomic_load_n(&phase_, __ATOMIC_ACQUIRE);
+  if (__atomic_add_fetch(&arrived_, 1, __ATOMIC_ACQ_REL) == n_threads) {
+    __atomic_store_n(&arrived_, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&phase_, phase + 1, __ATOMIC_RELEASE);
+    return;
+  }
+  for (int spins = 0; __atomic_load_n(&phase_, __ATOMIC_ACQUIRE) == phase; ++spins) {
+    if (spins < kSpins) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+void* allocate(size_t bytes) {
+  constexpr size_t kAlignment = 64;
+  void* memory = ::operator new(bytes, std::align_val_t(kAlignment));
+  return std::memset(memory, 0, bytes);
+}
+
+void release(void* memory) { ::operator delete(memory, std::align_val_t(64)); }
+
+}  // namespace fastmlp
