@@ -1,1 +1,13 @@
-"""x"""
+"""Multi-layer perceptrons with scikit-learn's interface on a compiled core.
+
+``from fastmlp import MLPClassifier, MLPRegressor`` takes the place of the same import from
+``sklearn.neural_network`` and trains the same model from the same seed.
+"""
+
+from importlib.metadata import version
+
+from fastmlp._mlp import MLPClassifier, MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor", "__version__"]
+
+__version__ = version("fastmlp")

@@ -1,0 +1,17 @@
+"""The shapes in which arrays go to and come from the core."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+
+# weight (in, out), bias (out,), layer by layer; C-contiguous, all float32 or all float64
+Blocks: TypeAlias = list[Array]
+
+# X with contiguous rows, or (data, indices int32, indptr int64) of a CSR matrix
+Rows: TypeAlias = Array | tuple[Array, Array, Array]
+
+# row numbers
+Order: TypeAlias = npt.NDArray[np.int64]
