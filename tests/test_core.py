@@ -1,0 +1,396 @@
+"""The native core against the oracle, on every engine the machine has."""
+
+import subprocess
+import sys
+from functools import cache
+
+import numpy as np
+import pytest
+import scipy.sparse
+from tests import reference
+
+from fastmlp import _native
+
+NETWORKS = {np.float32: _native.Network32, np.float64: _native.Network64}
+
+# Lanes are 2, 4, 8 or 16: sizes of one, lanes - 1, lanes, lanes + 1, primes, several tiles.
+SHAPES = [
+    ([1, 1], 1),
+    ([1, 1, 1], 2),
+    ([3, 2], 5),
+    ([2, 1, 5, 3], 1),
+    ([4, 3, 5], 7),
+    ([7, 8, 9], 8),
+    ([9, 7, 1], 9),
+    ([15, 16, 17], 13),
+    ([17, 15, 4, 2], 4),
+    ([5, 33, 31, 3], 3),
+    ([13, 53, 19], 29),
+]
+
+
+def outputs_allowed(loss, outputs):
+    return outputs > 1 if loss == "log_loss" else True
+
+
+@cache
+def problem(units, rows, loss, weighted):
+    """Parameters, X, targets for the core and for the oracle, weights; float64."""
+    rng = np.random.RandomState(rows + len(units))
+    blocks = []
+    for fan_in, fan_out in zip(units, units[1:], strict=False):
+        blocks += [rng.randn(fan_in, fan_out) / np.sqrt(fan_in), 0.5 * rng.randn(fan_out)]
+    X = rng.randn(rows, units[0])
+    if loss == "log_loss":
+        targets = rng.randint(units[-1], size=rows).astype(np.int32)
+        Y = np.eye(units[-1])[targets]
+    else:
+        Y = rng.randint(3 if loss == "poisson" else 2, size=(rows, units[-1])).astype(float)
+        if loss == "squared_error":
+            Y += rng.randn(*Y.shape)
+        targets = Y
+    weights = rng.rand(rows) + 0.5 if weighted else None
+    return blocks, X, targets, Y, weights
+
+
+@cache
+def expected(units, rows, activation, loss, alpha, weighted):
+    blocks, X, _, Y, weights = problem(units, rows, loss, weighted)
+    weights = np.ones(rows) if weights is None else weights
+    args = (activation, loss, alpha, X, Y, weights)
+    return reference.penalised_loss(blocks, *args), reference.gradient(blocks, *args)
+
+
+def as_dtype(dtype, *arrays):
+    return [a.astype(dtype) if a is not None and a.dtype.kind == "f" else a for a in arrays]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("loss", _native.LOSSES)
+@pytest.mark.parametrize("activation", _native.ACTIVATIONS)
+def test_loss_and_gradient(engine, activation, loss, dtype):
+    for case, (units, rows) in enumerate(SHAPES):
+        if not outputs_allowed(loss, units[-1]):
+            continue
+        weighted, alpha = case % 2 == 1, [0.0, 0.3, 2.0][case % 3]
+        blocks, X, targets, _, weights = problem(tuple(units), rows, loss, weighted)
+        value, gradient = expected(tuple(units), rows, activation, loss, alpha, weighted)
+        X, targets, weights, *blocks = as_dtype(dtype, X, targets, weights, *blocks)
+        network = NETWORKS[dtype](
+            units, activation, loss, alpha=alpha, batch=rows, keep_gradient=True, engine=engine
+        )
+        network.write(0, blocks)
+        got, got_gradient = network.gradient(X, targets, weights, None, n_threads=1)
+        tolerance = 200 * float(np.finfo(dtype).eps)
+        assert got == pytest.approx(value, rel=tolerance)
+        largest = max(np.abs(g).max() for g in gradient)
+        for ours, right in zip(got_gradient, gradient, strict=True):
+            np.testing.assert_allclose(ours, right, rtol=0, atol=tolerance * max(largest, 1))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("loss", _native.LOSSES)
+def test_predictions(engine, loss, dtype):
+    """Few rows (weights read in place), many (packed), row numbers, several threads."""
+    for units, _ in SHAPES:
+        if not outputs_allowed(loss, units[-1]):
+            continue
+        blocks, X, *_ = problem(tuple(units), 203, loss, False)
+        right = reference.predict(blocks, "tanh", loss, X)
+        X, *blocks = as_dtype(dtype, X, *blocks)
+        some = np.array([5, 0, 202, 5])
+        calls = [(X, None, slice(None)), (X[:1], None, [0]), (X[::2][:9], None, slice(0, 18, 2))]
+        for x, order, which in [*calls, (X, some, some), (X, np.arange(200), slice(200))]:
+            for n_threads in (1, 3):
+                got = _native.predict(
+                    blocks, "tanh", loss, x, order, n_threads=n_threads, engine=engine
+                )
+                assert got.dtype == dtype
+                # sums of terms of size 1 may cancel: absolute as well
+                eps = np.finfo(dtype).eps
+                np.testing.assert_allclose(got, right[which], rtol=100 * eps, atol=20 * eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sparse_rows_equal_dense_rows(engine, dtype):
+    rng = np.random.RandomState(0)
+    units, rows = [37, 19, 3], 50
+    blocks, _, targets, _, weights = problem(tuple(units), rows, "log_loss", True)
+    X = scipy.sparse.random(rows, 37, 0.2, "csr", dtype=dtype, random_state=rng)
+    X.indptr[1:3] = X.indptr[2]  # rows with all and with none
+    X.has_canonical_format = False
+    weights, *blocks = as_dtype(dtype, weights, *blocks)
+    csr = (X.data, X.indices.astype(np.int32), X.indptr.astype(np.int64))
+    results = []
+    for x, sparse in [(X.toarray(), False), (csr, True)]:
+        for n_threads in (1, 3):
+            network = NETWORKS[dtype](
+                units, "tanh", "log_loss", alpha=0.1, batch=rows, sparse=sparse,
+                keep_gradient=True, engine=engine,
+            )  # fmt: skip
+            network.write(0, blocks)
+            loss, gradient = network.gradient(x, targets, weights, None, n_threads=n_threads)
+            predicted = _native.predict(
+                blocks, "tanh", "log_loss", x, n_threads=1, engine=engine
+            )
+            results.append([np.array(loss), predicted, *gradient])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=100 * np.finfo(dtype).eps)
+
+
+def train_steps(network, blocks, X, targets, weights, order, epochs, n_threads, **options):
+    """Train from `blocks` and a blank state; returns losses and everything the session holds."""
+    options = {
+        "rate": 0.05, "momentum": 0.9, "nesterov": True, "beta_1": 0.9, "beta_2": 0.99,
+        "epsilon": 1e-8, **options,
+    }  # fmt: skip
+    network.write(0, blocks)
+    steps, losses = 0, []
+    for _ in range(epochs):
+        loss, made = network.train(
+            X, targets, weights, order, steps=steps, n_threads=n_threads, **options
+        )
+        losses.append(loss)
+        steps += made
+    slots = _native.SOLVER_SLOTS[options["solver"]]
+    return losses, [network.read(slot) for slot in range(1 + slots)]
+
+
+def reference_steps(blocks, X, Y, weights, order, batch, epochs, alpha, solver, nesterov):
+    """The same by the oracle's gradients and the solvers' published formulas."""
+    blocks = [block.copy() for block in blocks]
+    first = [np.zeros_like(block) for block in blocks]
+    second = [np.zeros_like(block) for block in blocks]
+    losses, t = [], 0
+    for _ in range(epochs):
+        total = 0.0
+        for start in range(0, len(order), batch):
+            rows = order[start : start + batch]
+            args = ("tanh", "squared_error", alpha, X[rows], Y[rows], weights[rows])
+            total += reference.penalised_loss(blocks, *args) * len(rows)
+            t += 1
+            for g, w, m, v in zip(reference.gradient(blocks, *args), blocks, first, second,
+                                  strict=True):  # fmt: skip
+                if solver == "sgd":
+                    m[...] = 0.9 * m - 0.05 * g
+                    w += 0.9 * m - 0.05 * g if nesterov else m
+                else:
+                    m[...] = 0.9 * m + 0.1 * g
+                    v[...] = 0.99 * v + 0.01 * g**2
+                    w -= 0.05 * np.sqrt(1 - 0.99**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-8)
+        losses.append(total / len(order))
+    return losses, [blocks, first, second][: 1 + _native.SOLVER_SLOTS[solver]]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("solver", "nesterov"), [("sgd", True), ("sgd", False), ("adam", False)])
+def test_steps_follow_the_published_formulas(engine, solver, nesterov, dtype):
+    """Mini-batches with a short last one, in a given order; state after three epochs."""
+    units, rows, batch = (5, 11, 1), 23, 4
+    blocks, X, _, Y, weights = problem(units, rows, "squared_error", True)
+    order = np.random.RandomState(3).permutation(rows)[:22]
+    right_losses, right = reference_steps(
+        blocks, X, Y, weights, order, batch, 3, 0.2, solver, nesterov
+    )
+    network = NETWORKS[dtype](
+        list(units), "tanh", "squared_error", alpha=0.2, batch=batch, engine=engine
+    )
+    X, Y, weights, *blocks = as_dtype(dtype, X, Y, weights, *blocks)
+    losses, slots = train_steps(
+        network, blocks, X, Y, weights, order, 3, 1, solver=solver, nesterov=nesterov
+    )
+    tolerance = 2000 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(losses, right_losses, rtol=tolerance)
+    for got_slot, right_slot in zip(slots, right, strict=True):
+        for got, wanted in zip(got_slot, right_slot, strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_same_bits_for_any_number_of_threads(engine, dtype, sparse):
+    """Large enough for the core to take all threads it is given."""
+    units, rows = [70, 130, 90, 12], 410
+    blocks, X, targets, _, weights = problem(tuple(units), rows, "log_loss", True)
+    X = np.where(np.random.RandomState(0).rand(*X.shape) < 0.3, X, 0)
+    X, weights, *blocks = as_dtype(dtype, X, weights, *blocks)
+    order = np.random.RandomState(1).permutation(rows)
+    if sparse:
+        csr = scipy.sparse.csr_array(X)
+        X = (csr.data, csr.indices.astype(np.int32), csr.indptr.astype(np.int64))
+    runs = []
+    for n_threads in (1, 2, 3, 5, 2):
+        network = NETWORKS[dtype](
+            units, "relu", "log_loss", alpha=0.1, batch=128, sparse=sparse, engine=engine
+        )
+        runs.append(
+            train_steps(network, blocks, X, targets, weights, order, 3, n_threads, solver="adam")
+        )
+    for losses, slots in runs[1:]:
+        assert losses == runs[0][0]
+        for got_slot, first_slot in zip(slots, runs[0][1], strict=True):
+            for got, first in zip(got_slot, first_slot, strict=True):
+                np.testing.assert_array_equal(got, first)
+
+
+def test_a_batch_larger_than_the_work_space_is_one_step():
+    """600 rows of 20000 features are worked on in two stretches, and are still one gradient."""
+    rng = np.random.RandomState(0)
+    units, rows = [20000, 3, 1], 600
+    X, Y = rng.randn(rows, 20000), rng.randn(rows, 1)
+    blocks = [rng.randn(20000, 3) / 100, rng.randn(3), rng.randn(3, 1), rng.randn(1)]
+
+    def gradient(part):
+        network = _native.Network64(
+            units, "tanh", "squared_error", alpha=0.0, batch=len(X[part]), keep_gradient=True
+        )
+        network.write(0, blocks)
+        return network.gradient(X[part], Y[part], None, None, n_threads=2)
+
+    loss, whole = gradient(slice(None))
+    halves = [gradient(slice(0, 300)), gradient(slice(300, 600))]
+    assert loss == pytest.approx((halves[0][0] + halves[1][0]) / 2, rel=1e-12)
+    for got, a, b in zip(whole, halves[0][1], halves[1][1], strict=True):
+        np.testing.assert_allclose(got, (a + b) / 2, rtol=0, atol=1e-12)
+
+    network = _native.Network64(units, "tanh", "squared_error", alpha=0.0, batch=rows)
+    _, slots = train_steps(
+        network, blocks, X, Y, None, None, 1, 2, solver="sgd", momentum=0.0, nesterov=False
+    )
+    for got, start, g in zip(slots[0], blocks, whole, strict=True):
+        np.testing.assert_allclose(got, start - 0.05 * g, rtol=0, atol=1e-12)
+
+
+def test_a_batch_whose_weights_are_all_zero_moves_nothing(engine):
+    units, rows = (5, 4, 1), 8
+    blocks, X, _, Y, _ = problem(units, rows, "squared_error", False)
+    weights = np.array([1.0] * 4 + [0.0] * 4)
+    results = []
+    for order in (np.arange(4), np.arange(8)):
+        network = _native.Network64(
+            list(units), "tanh", "squared_error", alpha=0.5, batch=4, engine=engine
+        )
+        results.append(
+            train_steps(network, blocks, X, Y, weights, order, 1, 1, solver="adam")[1]
+        )
+    for a, b in zip(sum(results[0], []), sum(results[1], []), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("activation", _native.ACTIVATIONS)
+def test_activations_are_accurate_everywhere(engine, activation, dtype):
+    """Within a few units in the last place over the whole range; infinities and NaN as they are."""
+    z = np.concatenate([np.linspace(-120, 120, 20011), np.geomspace(1e-30, 1, 500),
+                        -np.geomspace(1e-30, 1, 500), [0.0, -0.0]]).astype(dtype)  # fmt: skip
+    one, zero = np.ones((1, 1), dtype), np.zeros(1, dtype)
+
+    def run(z):
+        return _native.predict(
+            [one, zero, one, zero], activation, "squared_error", z[:, None], n_threads=1,
+            engine=engine,
+        )[:, 0]  # fmt: skip
+
+    with np.errstate(over="ignore"):
+        right = reference.ACTIVATIONS[activation](z.astype(np.longdouble)).astype(float)
+    tiny = float(np.finfo(dtype).tiny)
+    eps = np.finfo(dtype).eps
+    # below exp's flush to zero the sigmoid is 0 instead of some 1e-38 (1e-307 in float64)
+    np.testing.assert_allclose(run(z), right, rtol=4 * eps, atol=tiny * 4)
+    limits = run(np.array([np.inf, -np.inf, np.nan], dtype))
+    with np.errstate(over="ignore"):
+        expected_limits = reference.ACTIVATIONS[activation](np.array([np.inf, -np.inf]))
+    np.testing.assert_array_equal(limits[:2], expected_limits.astype(dtype))
+    assert np.isnan(limits[2])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("loss", _native.LOSSES)
+def test_losses_at_extreme_outputs(engine, loss, dtype):
+    """Finite where they should be; what scikit-learn clips is capped at -log(eps); NaN is seen."""
+    x = np.array([[0.0]], dtype)
+    for z in (-1000.0, -50.0, 50.0, 80.0, 1000.0, np.nan):
+        outputs = 2 if loss == "log_loss" else 1
+        bias = np.array([z, 0.0][:outputs], dtype)
+        for label in (0, 1):
+            network = NETWORKS[dtype](
+                [1, outputs], "identity", loss, alpha=0.0, batch=1, keep_gradient=True,
+                engine=engine,
+            )  # fmt: skip
+            network.write(0, [np.zeros((1, outputs), dtype), bias])
+            classes = np.array([label], np.int32)
+            value, gradient = network.gradient(x, classes, None, None, n_threads=1)
+            delta = gradient[1][0]
+            if np.isnan(z):
+                assert np.isnan(value)
+                assert np.isnan(delta)
+            elif loss in ("log_loss", "binary_log_loss"):
+                wrong = (z > 0) == (label == (1 if loss == "log_loss" else 0))
+                assert value == pytest.approx(min(abs(z), 36.04365338911715) if wrong else 0.0)
+                assert delta == pytest.approx(np.sign(z) if wrong else 0.0, abs=1e-20)
+
+
+def test_an_engine_can_be_forced_and_never_falls_back(engine):
+    def run(name):
+        return subprocess.run(
+            [sys.executable, "-c", "from fastmlp import _native; print(_native.engine())"],
+            env={"FASTMLP_ENGINE": name, "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run(engine).stdout.strip() == engine
+    wrong = run("avx1024")
+    assert wrong.returncode != 0
+    assert "FASTMLP_ENGINE must be one of" in wrong.stderr
+    assert "'avx1024'" in wrong.stderr
+    for name, available in _native.engines().items():
+        if not available:
+            assert "this machine cannot run it" in run(name).stderr
+
+
+def test_native_calls_refuse_what_would_read_outside_of_an_array():
+    blocks = [np.ones((3, 2)), np.ones(2)]
+    X = np.ones((4, 3))
+
+    def predict(blocks=blocks, x=X, order=None):
+        return _native.predict(blocks, "relu", "squared_error", x, order, n_threads=1)
+
+    predict()
+    for call in (
+        lambda: predict(x=np.ones((4, 2))),
+        lambda: predict(x=np.ones((4, 3), np.float32)),
+        lambda: predict(x=np.ones((3, 4)).T),
+        lambda: predict(blocks=[np.ones((3, 2)), np.ones(3)]),
+        lambda: predict(blocks=[np.ones((2, 3)).T, np.ones(2)]),
+        lambda: predict(order=np.array([4])),
+        lambda: predict(order=np.array([-1])),
+        lambda: predict(x=(np.ones(2), np.array([0, 3], np.int32), np.array([0, 2]))),
+        lambda: predict(x=(np.ones(2), np.array([0, 1], np.int32), np.array([0, 3]))),
+        lambda: predict(x=(np.ones(2), np.array([0, 1], np.int32), np.array([0, 2, 1]))),
+    ):
+        with pytest.raises(ValueError, match=r"X|order|weight|bias"):
+            call()
+
+    network = _native.Network64([3, 2], "relu", "log_loss", alpha=0.0, batch=4)
+    network.write(0, blocks)
+    arguments = {
+        "x": X, "targets": np.zeros(4, np.int32), "weights": None, "order": None, "solver": "sgd",
+        "steps": 0, "rate": 0.1, "momentum": 0.0, "nesterov": False, "beta_1": 0.9,
+        "beta_2": 0.9, "epsilon": 1e-8, "n_threads": 1,
+    }  # fmt: skip
+    network.train(**arguments)
+    for wrong in (
+        {"targets": np.full(4, 2, np.int32)},
+        {"targets": np.zeros(3, np.int32)},
+        {"targets": np.zeros((4, 1))},
+        {"weights": np.ones(3)},
+        {"weights": np.ones(4, np.float32)},
+        {"solver": "newton"},
+        {"n_threads": 0},
+        {"x": X[:0], "targets": np.zeros(0, np.int32)},
+    ):
+        with pytest.raises(ValueError, match=r"targets|weights|solver|n_threads|X"):
+            network.train(**{**arguments, **wrong})
