@@ -140,10 +140,10 @@ void bind_network(py::module_& m, const char* name) {
              require(units.size() >= 2, "units: at least features and outputs");
              require(*std::min_element(units.begin(), units.end()) >= 1, "units: must be positive");
              require(batch >= 1, "batch: must be positive");
-             return std::make_unique<Net>(
-                 find_engine(engine.c_str()), units,
-                 find_name("activation", activation_names(), activation),
-                 find_name("loss", loss_names(), loss), alpha, batch, sparse, keep_gradient);
+             return std::make_unique<Net>(find_engine(engine.c_str()), units,
+                                          find_name("activation", activation_names(), activation),
+                                          find_name("loss", loss_names(), loss), alpha, batch,
+                                          sparse, keep_gradient);
            }),
            "units"_a, "activation"_a, "loss"_a, py::kw_only(), "alpha"_a, "batch"_a,
            "sparse"_a = false, "keep_gradient"_a = false, "engine"_a = "")
@@ -181,8 +181,13 @@ void bind_network(py::module_& m, const char* name) {
             const Pass pass = pass_over(order, rows.n, n_threads);
             require(pass.n >= 1, "X: no rows");
             const SolverOptions options{find_name("solver", solver_names(), solver),
-                                        steps,  rate,   momentum, beta_1,
-                                        beta_2, epsilon, nesterov};
+                                        steps,
+                                        rate,
+                                        momentum,
+                                        beta_1,
+                                        beta_2,
+                                        epsilon,
+                                        nesterov};
             EpochResult result;
             {
               py::gil_scoped_release release;
@@ -288,9 +293,11 @@ PYBIND11_MODULE(_native, m) {
   m.attr("SOLVER_SLOTS") = slots;
   m.def("engines", available_engines,
         "The engines of this build, the preferred first, and whether this machine can run each.");
-  m.def("engine", [] { return find_engine("").name; },
-        "The engine in use: the first available, or what FASTMLP_ENGINE says.");
-  m.def("max_threads", max_threads, "OpenMP's limit for this module: OMP_NUM_THREADS, threadpoolctl.");
+  m.def(
+      "engine", [] { return find_engine("").name; },
+      "The engine in use: the first available, or what FASTMLP_ENGINE says.");
+  m.def("max_threads", max_threads,
+        "OpenMP's limit for this module: OMP_NUM_THREADS, threadpoolctl.");
   m.def("predict", predict_any, "blocks"_a, "activation"_a, "loss"_a, "x"_a, "order"_a = py::none(),
         py::kw_only(), "n_threads"_a, "engine"_a = "",
         "Predictions (n, outputs) of the network [weight, bias, ...] for rows of x.");

@@ -93,7 +93,9 @@ def test_fitted_attributes_are_scikit_learns(Estimator, parameters):
 
 @quiet
 def test_in_use():
-    clf = MLPClassifier(hidden_layer_sizes=(8,), max_iter=20, random_state=0, learning_rate_init=0.02)
+    clf = MLPClassifier(
+        hidden_layer_sizes=(8,), max_iter=20, random_state=0, learning_rate_init=0.02
+    )
     reg = MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", random_state=0)
     pipe = make_pipeline(StandardScaler(), clf)
 
@@ -104,7 +106,9 @@ def test_in_use():
     assert search.best_score_ > 0.85
     assert cross_val_predict(pipe, X_iris, y_iris, method="predict_proba").shape == (150, 3)
     assert cross_val_score(reg, X_iris, y_iris, cv=3).shape == (3,)
-    assert BaggingClassifier(pipe, 3, random_state=0).fit(X_iris, y_iris).score(X_iris, y_iris) > 0.85
+    assert (
+        BaggingClassifier(pipe, 3, random_state=0).fit(X_iris, y_iris).score(X_iris, y_iris) > 0.85
+    )
     assert CalibratedClassifierCV(pipe, cv=2).fit(X_iris, y_iris).score(X_iris, y_iris) > 0.85
     for booster in (AdaBoostClassifier(clf, n_estimators=3, random_state=0),
                     AdaBoostRegressor(reg, n_estimators=3, random_state=0)):  # fmt: skip
@@ -154,8 +158,8 @@ def test_metadata_routing():
 
     with config_context(enable_metadata_routing=True):
         clf = MLPClassifier(hidden_layer_sizes=(9,), solver="lbfgs", random_state=0)
-        search = GridSearchCV(clf.set_fit_request(sample_weight=True)
-                              .set_score_request(sample_weight=True), {"alpha": [0.1]}, cv=2)  # fmt: skip
+        clf.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        search = GridSearchCV(clf, {"alpha": [0.1]}, cv=2)
         search.fit(X_iris, y_iris, sample_weight=np.ones(150))
         assert search.best_score_ > 0.8
 
@@ -193,7 +197,9 @@ def test_sparse_x_is_never_made_dense():
     tracemalloc.start()
     for container in (X, X.tocsc()):
         for solver in ("adam", "lbfgs"):
-            clf = MLPClassifier(hidden_layer_sizes=(2,), solver=solver, max_iter=2).fit(container, y)
+            clf = MLPClassifier(hidden_layer_sizes=(2,), solver=solver, max_iter=2).fit(
+                container, y
+            )
             clf.predict(container)
     python_peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -202,7 +208,8 @@ def test_sparse_x_is_never_made_dense():
         "import resource, scipy.sparse, numpy as np; from fastmlp import MLPClassifier\n"
         "X = scipy.sparse.random(400, 200_000, 1e-4, 'csr', random_state=0)\n"
         "y = np.arange(400) % 2; m = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "before = m(); MLPClassifier(hidden_layer_sizes=(2,), max_iter=2, batch_size=400).fit(X, y).predict(X)\n"
+        "before = m()\n"
+        "MLPClassifier(2, max_iter=2, batch_size=400).fit(X, y).predict(X)\n"
         "print(m() - before)"
     )
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True,
@@ -272,12 +279,20 @@ def test_a_pickle_holds_the_model_once_and_the_solvers_state(Estimator):
     """Ours: weights, and two moments of adam. scikit-learn's: gradients and best weights too."""
     X = np.random.RandomState(0).rand(30, 500)
     sizes = [
-        len(pickle.dumps(cls(hidden_layer_sizes=(100,), max_iter=1, early_stopping=True).fit(X, np.arange(30) % 2)))
+        len(
+            pickle.dumps(
+                cls(hidden_layer_sizes=(100,), max_iter=1, early_stopping=True).fit(
+                    X, np.arange(30) % 2
+                )
+            )
+        )
         for cls in (Estimator, theirs(Estimator))
     ]
     model = 8 * (500 * 100 + 100 + 100 + 1)
     assert 3 * model < sizes[0] < 3.05 * model
-    lbfgs = Estimator(hidden_layer_sizes=(100,), max_iter=1, solver="lbfgs").fit(X, np.arange(30) % 2)
+    lbfgs = Estimator(hidden_layer_sizes=(100,), max_iter=1, solver="lbfgs").fit(
+        X, np.arange(30) % 2
+    )
     assert model < len(pickle.dumps(lbfgs)) < 1.05 * model
 
 
@@ -391,7 +406,7 @@ def test_wrong_feature_count(Estimator):
     estimator = Estimator(hidden_layer_sizes=(5,), max_iter=3).fit(X_iris, y_iris)
     for method in ("predict", "score", "partial_fit"):
         arguments = (X_iris[:, :2],) if method == "predict" else (X_iris[:, :2], y_iris)
-        with pytest.raises(ValueError, match="X has 2 features, but .* is expecting 4 features"):
+        with pytest.raises(ValueError, match=r"X has 2 features, but .* is expecting 4 features"):
             getattr(estimator, method)(*arguments)
     for X, message in [(spoiled(X_iris, np.nan), "NaN"), (X_iris[0], "Expected 2D array"),
                        (X_iris[:0], "0 sample")]:  # fmt: skip
@@ -410,7 +425,7 @@ def test_errors_about_classes():
     clf = MLPClassifier(hidden_layer_sizes=(5,), max_iter=3)
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         clf.partial_fit(X_iris, y_iris)
-    with pytest.raises(ValueError, match="`y` has classes not in `self.classes_`"):
+    with pytest.raises(ValueError, match=r"`y` has classes not in `self.classes_`"):
         clf.partial_fit(X_iris, y_iris, classes=[0, 1])
     assert not hasattr(clf, "classes_")  # a first call that failed leaves nothing behind
     clf.partial_fit(X_iris, y_iris, classes=[0, 1, 2])
@@ -477,3 +492,12 @@ def test_an_interrupt_keeps_the_model_so_far(Estimator, monkeypatch):
 
 def test_version():
     assert fastmlp.__version__.count(".") == 2
+
+
+@both
+def test_lbfgs_reports_its_iterations(Estimator, capsys):
+    estimator = Estimator(solver="lbfgs", verbose=True, max_iter=300, tol=0.05, alpha=1.0)
+    estimator.fit(X_iris, y_iris)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == estimator.n_iter_
+    assert lines[-1] == f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}"

@@ -3,13 +3,14 @@
 import subprocess
 import sys
 from functools import cache
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
 import scipy.sparse
-from tests import reference
 
 from fastmlp import _native
+from tests import reference
 
 NETWORKS = {np.float32: _native.Network32, np.float64: _native.Network64}
 
@@ -38,7 +39,7 @@ def problem(units, rows, loss, weighted):
     """Parameters, X, targets for the core and for the oracle, weights; float64."""
     rng = np.random.RandomState(rows + len(units))
     blocks = []
-    for fan_in, fan_out in zip(units, units[1:], strict=False):
+    for fan_in, fan_out in pairwise(units):
         blocks += [rng.randn(fan_in, fan_out) / np.sqrt(fan_in), 0.5 * rng.randn(fan_out)]
     X = rng.randn(rows, units[0])
     if loss == "log_loss":
@@ -130,9 +131,7 @@ def test_sparse_rows_equal_dense_rows(engine, dtype):
             )  # fmt: skip
             network.write(0, blocks)
             loss, gradient = network.gradient(x, targets, weights, None, n_threads=n_threads)
-            predicted = _native.predict(
-                blocks, "tanh", "log_loss", x, n_threads=1, engine=engine
-            )
+            predicted = _native.predict(blocks, "tanh", "log_loss", x, n_threads=1, engine=engine)
             results.append([np.array(loss), predicted, *gradient])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
@@ -271,10 +270,8 @@ def test_a_batch_whose_weights_are_all_zero_moves_nothing(engine):
         network = _native.Network64(
             list(units), "tanh", "squared_error", alpha=0.5, batch=4, engine=engine
         )
-        results.append(
-            train_steps(network, blocks, X, Y, weights, order, 1, 1, solver="adam")[1]
-        )
-    for a, b in zip(sum(results[0], []), sum(results[1], []), strict=True):
+        results.append(train_steps(network, blocks, X, Y, weights, order, 1, 1, solver="adam")[1])
+    for a, b in zip(*(chain(*slots) for slots in results), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -286,8 +286,10 @@ def test_float32_trains_a_float32_model_close_to_scikit_learns():
 def test_verbose_prints_the_same(capsys):
     X, y = data("binary")
     printed = []
-    for estimator in pair("binary", verbose=True, early_stopping=True, solver="sgd",
-                          learning_rate="adaptive", n_iter_no_change=1, max_iter=60, tol=0.5):  # fmt: skip
+    for estimator in pair(
+        "binary", verbose=True, early_stopping=True, solver="sgd", learning_rate="adaptive",
+        n_iter_no_change=1, max_iter=60, tol=0.5,
+    ):  # fmt: skip
         estimator.fit(X, y)
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]

@@ -53,7 +53,8 @@ struct Layer {
 
   int64_t vectors() const { return panel_count<T>(out); }
   Affine<T> forward() const {
-    return {{slot[0].data, kLanes<T>, slot[0].stride}, slot[0].at(0, in), slot[0].stride, vectors()};
+    return {
+        {slot[0].data, kLanes<T>, slot[0].stride}, slot[0].at(0, in), slot[0].stride, vectors()};
   }
   Affine<T> backward() const {
     return {{transposed.data, kLanes<T>, transposed.stride}, nullptr, 0, panel_count<T>(in)};
@@ -92,10 +93,10 @@ struct Session {
   int activation, loss;
   double alpha;
   int64_t chunk_rows;
-  Panels<T> target;   // (chunk_rows, outputs)
-  double* row_loss;   // (chunk_rows,)
-  double* penalty;    // sum of squared weights, per unit
-  int64_t units;      // of all layers
+  Panels<T> target;  // (chunk_rows, outputs)
+  double* row_loss;  // (chunk_rows,)
+  double* penalty;   // sum of squared weights, per unit
+  int64_t units;     // of all layers
 };
 
 namespace {
@@ -338,8 +339,8 @@ struct Columns {
 /// Applies a change to the weights of `rows` x `width` vectors, given their summed gradient `sums`
 /// as [vector][row][lane]. Returns the sum of the squared weights, as they were before.
 template <class T, class Change>
-T change_weights(Layer<T>& layer, const Chunk<T>& chunk, const Change& change, T alpha,
-                 int64_t row, int rows, int64_t vector, int width, T* sums) {
+T change_weights(Layer<T>& layer, const Chunk<T>& chunk, const Change& change, T alpha, int64_t row,
+                 int rows, int64_t vector, int width, T* sums) {
   using V = Vec<T>;
   V squares{};
   for (int c = 0; c < width; ++c)
@@ -391,8 +392,10 @@ template <class T>
 void copy_transposed(Layer<T>& layer, int64_t row, int rows, int64_t vector, int width,
                      const T* weights) {
   switch (rows) {
-    case 1: return copy_transposed<T, 1>(layer, row, vector, width, weights);
-    case 2: return copy_transposed<T, 2>(layer, row, vector, width, weights);
+    case 1:
+      return copy_transposed<T, 1>(layer, row, vector, width, weights);
+    case 2:
+      return copy_transposed<T, 2>(layer, row, vector, width, weights);
     case 4:
       if constexpr (kTileRows<T> >= 4)
         return copy_transposed<T, 4>(layer, row, vector, width, weights);
@@ -461,9 +464,9 @@ void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int
       for (int64_t u = from; u < to; ++u) {
         const int64_t row = u * kTileRows<T>;
         const int64_t row_end = row + kTileRows<T> < layer.in ? row + kTileRows<T> : layer.in;
-        s.penalty[unit + u] = double(run_unit(layer, chunk, change, T(s.alpha), row, row_end,
-                                              groups.first(g), groups.size(g),
-                                              sparse ? &scratch : nullptr));
+        s.penalty[unit + u] =
+            double(run_unit(layer, chunk, change, T(s.alpha), row, row_end, groups.first(g),
+                            groups.size(g), sparse ? &scratch : nullptr));
       }
     }
   }
@@ -582,9 +585,9 @@ void run_pass(void* context, int thread, int n_threads) {
     for (int64_t row = start; row < end; row += s.chunk_rows) {
       const int64_t rows = row + s.chunk_rows < end ? s.chunk_rows : end - row;
       const bool last = row + rows == end;
-      const Chunk<T> chunk{job.data,    job.pass.order, row,  rows,
-                           row == start, last,           T(1 / total),
-                           job.options ? T(1) : T(job.value_scale)};
+      const Chunk<T> chunk{
+          job.data,     job.pass.order, row,          rows,
+          row == start, last,           T(1 / total), job.options ? T(1) : T(job.value_scale)};
       const Share mine(rows, kTileRows<T>, thread, n_threads);
       run_rows(s, chunk, mine.begin, mine.end);
       job.barrier.wait(n_threads);
@@ -624,8 +627,8 @@ template <class T>
 EpochResult run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batch,
                     const SolverOptions* options) {
   const bool mean = mean_over_outputs(s->loss, Losses{});
-  Job<T> job{*s, data, pass, batch, options, mean ? 1.0 / double(last_layer(*s).out) : 1.0,
-             0, nullptr, 0, {}, {}};
+  Job<T> job{*s, data,    pass, batch, options, mean ? 1.0 / double(last_layer(*s).out) : 1.0,
+             0,  nullptr, 0,    {},    {}};
   const int64_t rows = s->chunk_rows < batch ? s->chunk_rows : batch;
   const int n_threads = worthwhile_threads(s->layers, s->n_layers, rows, pass.n_threads);
   if (data.x.indptr) {
@@ -834,8 +837,10 @@ void predict_rows(void* context, int thread, int n_threads) {
       const int64_t direct = p.direct(l);
       const Affine<T> affine[2] = {
           {{p.blocks[2 * l], p.out_of(l), kLanes<T>}, p.blocks[2 * l + 1], kLanes<T>, direct},
-          {{p.packed[l].data, kLanes<T>, p.packed[l].stride}, p.packed[l].at(0, p.in(l)),
-           p.packed[l].stride, p.rest(l)}};
+          {{p.packed[l].data, kLanes<T>, p.packed[l].stride},
+           p.packed[l].at(0, p.in(l)),
+           p.packed[l].stride,
+           p.rest(l)}};
       for (int part = 0; part < 2; ++part) {
         if (affine[part].vectors == 0) continue;
         const Panels<T> place{to.at(part * direct, 0), to.stride};
@@ -873,7 +878,8 @@ void predict(const Recipe& recipe, const T* const* blocks, const Rows<T>& x, con
   place_predict_scratch(per_thread, p);
   pack_weights(measure, p, false);
   p.scratch_bytes = per_thread.used();
-  char* block = static_cast<char*>(allocate(measure.used() + per_thread.used() * size_t(n_threads)));
+  char* block =
+      static_cast<char*>(allocate(measure.used() + per_thread.used() * size_t(n_threads)));
   Arena arena(block);
   pack_weights(arena, p, true);
   p.scratch = block + arena.used();
@@ -893,7 +899,7 @@ bool available() {
 }
 
 template <class T>
-constexpr Operations<T> operations{open<T>, close<T>, write<T>, read<T>,
+constexpr Operations<T> operations{open<T>,  close<T>,    write<T>,  read<T>,
                                    train<T>, gradient<T>, predict<T>};
 
 }  // namespace

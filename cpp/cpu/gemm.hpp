@@ -84,14 +84,18 @@ inline int tile_rows(int64_t rows) {
 /// The tile of `rows` (a power of two up to kTileRows) by `vectors` (1 to kTileVectors).
 template <class T, Order order>
 Tile<T> find_tile(int rows, int vectors) {
-#define FASTMLP_TILES(R) {tile<T, R, 1, order>, tile<T, R, 2, order>, tile<T, R, 3, order>}
+#define FASTMLP_TILES(R)                                             \
+  {                                                                  \
+    tile<T, R, 1, order>, tile<T, R, 2, order>, tile<T, R, 3, order> \
+  }
   static constexpr Tile<T> tiles[][kTileVectors] = {
-    FASTMLP_TILES(1), FASTMLP_TILES(2),
+      FASTMLP_TILES(1),
+      FASTMLP_TILES(2),
 #if FASTMLP_TILE_ROWS >= 4
-    FASTMLP_TILES(4),
+      FASTMLP_TILES(4),
 #endif
 #if FASTMLP_TILE_ROWS >= 8
-    FASTMLP_TILES(8),
+      FASTMLP_TILES(8),
 #endif
   };
 #undef FASTMLP_TILES
@@ -145,8 +149,8 @@ void multiply(Panels<T> a, int64_t count, Affine<T> by, Panels<T> out, int64_t b
 
 /// The same for one row given by its `entries` non-zero values; out is that row's place.
 template <class T>
-void multiply_sparse(const T* values, const int32_t* columns, int64_t entries, Affine<T> by,
-                     T* out, int64_t out_panel, Epilogue<T> epilogue) {
+void multiply_sparse(const T* values, const int32_t* columns, int64_t entries, Affine<T> by, T* out,
+                     int64_t out_panel, Epilogue<T> epilogue) {
   const Groups groups{by.vectors};
   for (int64_t g = 0; g < groups.count(); ++g) {
     const int64_t v = groups.first(g);

@@ -50,10 +50,20 @@ ReducedExp<V> reduce_exp(V x) {
   const V n = shifted - C::kRound;
   const V r = (x - n * C::kLn2High) - n * C::kLn2Low;
   // e^r - 1 = r + r^2 (1/2! + r (1/3! + ...)), Horner from the last term.
-  constexpr T reciprocal_factorial[] = {
-      T(1.0),           T(1.0),           T(1.0 / 2),        T(1.0 / 6),        T(1.0 / 24),
-      T(1.0 / 120),     T(1.0 / 720),     T(1.0 / 5040),     T(1.0 / 40320),    T(1.0 / 362880),
-      T(1.0 / 3628800), T(1.0 / 39916800), T(1.0 / 479001600), T(1.0 / 6227020800.0)};
+  constexpr T reciprocal_factorial[] = {T(1.0),
+                                        T(1.0),
+                                        T(1.0 / 2),
+                                        T(1.0 / 6),
+                                        T(1.0 / 24),
+                                        T(1.0 / 120),
+                                        T(1.0 / 720),
+                                        T(1.0 / 5040),
+                                        T(1.0 / 40320),
+                                        T(1.0 / 362880),
+                                        T(1.0 / 3628800),
+                                        T(1.0 / 39916800),
+                                        T(1.0 / 479001600),
+                                        T(1.0 / 6227020800.0)};
   V p = splat<V>(reciprocal_factorial[C::kExpTerms]);
   for (int term = C::kExpTerms - 1; term >= 2; --term) p = p * r + reciprocal_factorial[term];
   // `shifted` holds n in its low mantissa bits; one less, so that n = 128 (1024) still fits.

@@ -103,6 +103,7 @@ class Bar(io.TextIOBase):
         self.live = sys.stderr.isatty()
 
     def write(self, text: str) -> int:
+        """Count the epochs among the lines printed; `text` is shown in no other way."""
         if text.startswith("Iteration"):
             self.advance(float(text.split("=")[1]))
         return len(text)
@@ -153,7 +154,8 @@ def compare(X: Array, y: Array, classify: bool, epochs: int) -> tuple[list[Any],
         y_train, y_test = (y_train - mean) / scale, (y_test - mean) / scale
         Y = y_train[:, None].astype(np.float32)
 
-    rows, losses = [], []
+    rows: list[Any] = []
+    losses: list[float] = []
     parameters = {"hidden_layer_sizes": HIDDEN, "batch_size": min(BATCH, len(X_train)),
                   "max_iter": epochs, "n_iter_no_change": epochs, "random_state": 0,
                   "verbose": True}  # fmt: skip
@@ -201,7 +203,9 @@ def main() -> int:
             X, y = read_table(arguments.data, arguments.target)
             y, classify = as_targets(y)
             what = f"{arguments.data.name}, column {arguments.target!r}"
-            if classify and (len(np.unique(y)) < 2 or np.unique(y, return_counts=True)[1].min() < 4):
+            if classify and (
+                len(np.unique(y)) < 2 or np.unique(y, return_counts=True)[1].min() < 4
+            ):
                 raise TableError("--target: needs at least two classes of four rows each")
             if len(y) < 8:
                 raise TableError(f"{arguments.data}: {len(y)} rows; at least 8 are needed")
@@ -212,8 +216,12 @@ def main() -> int:
     outputs = len(np.unique(y)) if classify else 1
     print(f"{what}: {len(X)} rows, {X.shape[1]} features, "
           + (f"{outputs} classes" if classify else "regression"))  # fmt: skip
-    print(f"network {X.shape[1]}-{'-'.join(map(str, HIDDEN))}-{outputs}, relu, adam, float32, "
-          f"batches of {BATCH}; engine {_native.engine()}, {n_threads()} threads\n", flush=True)  # fmt: skip
+    sizes = "-".join(map(str, [X.shape[1], *HIDDEN, outputs]))
+    print(
+        f"network {sizes}, relu, adam, float32, batches of {BATCH}; "
+        f"engine {_native.engine()}, {n_threads()} threads\n",
+        flush=True,
+    )
     rows, losses = compare(X, y, classify, arguments.epochs)
     measure = "test accuracy" if classify else "test R2"
     print(f"\ntraining loss of fastmlp\n{curve(losses)}\n")

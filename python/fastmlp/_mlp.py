@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from numbers import Integral, Number
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -206,7 +206,21 @@ def _has_partial_fit(estimator: "_MultilayerPerceptron") -> bool:
 class _MultilayerPerceptron(BaseEstimator):
     """What the classifier and the regressor share: everything but the handling of y."""
 
-    _rules = _RULES
+    _rules: ClassVar = _RULES
+
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    t_: int
+    n_iter_: int
+    n_features_in_: int
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
 
     def __init__(
         self,
@@ -345,7 +359,7 @@ class _MultilayerPerceptron(BaseEstimator):
                 f"goes on from: {[weight.shape for weight in blocks[::2]]}."
             )
 
-        rows = (None, None)
+        rows: tuple[Order | None, Order | None] = (None, None)
         if stochastic and self.early_stopping:
             stratify = targets == 1 if is_classifier(self) and self.n_outputs_ == 1 else None
             rows = split_rows(n, self.validation_fraction, stratify, random)
@@ -387,10 +401,10 @@ class _MultilayerPerceptron(BaseEstimator):
         self.n_layers_ = len(units)
         self.out_activation_ = _native.LINKS[self._loss_name()]
         if self.solver != "lbfgs":
-            self.loss_curve_: list[float] = []
+            self.loss_curve_ = []
             self._no_improvement_count = 0
             self.best_loss_ = None if self.early_stopping else np.inf
-            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
+            self.validation_scores_ = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
 
         blocks = []
@@ -410,13 +424,14 @@ class _MultilayerPerceptron(BaseEstimator):
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":
             return min(200, n)
-        if self.batch_size > n:
+        batch = int(self.batch_size)
+        if batch > n:
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than "
                 "sample size. It is going to be clipped",
                 stacklevel=4,
             )
-        return min(int(self.batch_size), n)
+        return min(batch, n)
 
     def _make_optimizer(self, *, goes_on: bool) -> Optimizer:
         earlier = getattr(self, "_optimizer", None)
@@ -446,9 +461,7 @@ class _MultilayerPerceptron(BaseEstimator):
         blocks = [block.astype(dtype, copy=False) for block in blocks]
         return self._predict_rows(blocks, native_rows(X, dtype), None)
 
-    def _predict_rows(
-        self, blocks: Blocks, x: Rows, rows: Order | None
-    ) -> Array:
+    def _predict_rows(self, blocks: Blocks, x: Rows, rows: Order | None) -> Array:
         return _native.predict(
             blocks, self.activation, self._loss_name(), x, rows, n_threads=n_threads()
         )
@@ -459,7 +472,7 @@ class _MultilayerPerceptron(BaseEstimator):
         return tags
 
 
-class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):  # type: ignore[misc]
+class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
     __doc__ = f"""Multi-layer perceptron classifier, trained on the log loss.
 
     Takes the place of :class:`sklearn.neural_network.MLPClassifier` and trains the same model from
@@ -645,7 +658,7 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):  # type: ignore[mis
         return tags
 
 
-class MLPRegressor(RegressorMixin, _MultilayerPerceptron):  # type: ignore[misc]
+class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
     __doc__ = f"""Multi-layer perceptron regressor, trained on squared error or Poisson deviance.
 
     Takes the place of :class:`sklearn.neural_network.MLPRegressor` and trains the same model from
@@ -677,7 +690,7 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):  # type: ignore[misc]
     True
     """
 
-    _rules = {"loss": option("squared_error", "poisson"), **_RULES}
+    _rules: ClassVar = {"loss": option("squared_error", "poisson"), **_RULES}
 
     def __init__(
         self,

@@ -40,7 +40,9 @@ class NumpyMLP:
     ) -> None:
         self.classify, self.alpha, self.learning_rate = classify, alpha, learning_rate
         self.rng = np.random.default_rng(seed)
-        shapes = [shape for n, m in pairwise(units) for shape in ((n, m), (m,))]
+        shapes: list[tuple[int, ...]] = []
+        for n, m in pairwise(units):
+            shapes += [(n, m), (m,)]
         size = sum(int(np.prod(shape)) for shape in shapes)
         # parameters, gradient, Adam's moments and scratch: flat, and in pieces of a layer's shape
         self.theta, self.gradient, self.m, self.v, self.scratch = np.zeros((5, size), np.float32)

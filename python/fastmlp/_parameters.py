@@ -37,8 +37,9 @@ def _interval(kind: type, low: float, high: float, brackets: str) -> Rule:
     def accepts(value: Any) -> bool:
         if not isinstance(value, kind):
             return False
-        above = value >= low if brackets[0] == "[" else value > low
-        below = value <= high if brackets[1] == "]" else value < high
+        number: Any = value
+        above = number >= low if brackets[0] == "[" else number > low
+        below = number <= high if brackets[1] == "]" else number < high
         return bool(above and below)  # NaN is neither
 
     article = "an int" if kind is Integral else "a float"
@@ -58,7 +59,9 @@ def real(low: float, high: float = np.inf, brackets: str = "[)") -> Rule:
 def option(*names: str) -> Rule:
     """One of some names."""
     listed = ", ".join(repr(name) for name in names)
-    return Rule(lambda value: isinstance(value, str) and value in names, f"a str among {{{listed}}}")
+    return Rule(
+        lambda value: isinstance(value, str) and value in names, f"a str among {{{listed}}}"
+    )
 
 
 def instance(kind: type, name: str) -> Rule:
@@ -68,8 +71,10 @@ def instance(kind: type, name: str) -> Rule:
 
 def _is_array_like(value: Any) -> bool:
     return (
-        isinstance(value, Iterable) or hasattr(value, "__array__") or hasattr(value, "shape")
-    ) and not isinstance(value, (str, bytes, dict, set)) and np.ndim(value) > 0
+        (isinstance(value, Iterable) or hasattr(value, "__array__") or hasattr(value, "shape"))
+        and not isinstance(value, (str, bytes, dict, set))
+        and np.ndim(value) > 0
+    )
 
 
 boolean = any_of(instance(bool, "bool"), instance(np.bool_, "numpy.bool"))

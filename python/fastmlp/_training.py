@@ -82,9 +82,7 @@ class Optimizer:
     steps: int = 0
     state: list[Blocks] = field(default_factory=list)
 
-    def run_epoch(
-        self, network: Network, data: Data, order: Order | None
-    ) -> float:
+    def run_epoch(self, network: Network, data: Data, order: Order | None) -> float:
         """Train the network on the rows in `order`, once; returns the mean loss."""
         loss, steps = network.train(
             data.x,
