@@ -42,26 +42,41 @@ class Arena {
   size_t used_ = 0;
 };
 
+/// What a solver changes: parameters (slot 0), its own state (slots 1, ...), and the gradient where
+/// it has to be kept.
+template <class T>
+struct Trained {
+  Panels<T> slot[1 + kMaxSlots];
+  Panels<T> gradient;
+};
+
 template <class T>
 struct Layer {
   int64_t in, out;
-  Panels<T> slot[1 + kMaxSlots];  // (in + 1, out): parameters, solver state; the last row is bias
-  Panels<T> transposed;           // (out, in): weights, of every layer but the first
-  Panels<T> gradient;             // (in + 1, out), where it has to be kept
-  Panels<T> input;                // (rows, in)
-  Panels<T> delta;                // (rows, out): of the last layer first z, then the loss's delta
+  bool narrow;           // weights are stored (out, in), not (in, out): see is_narrow
+  Trained<T> weight;     // (rows(), columns())
+  Trained<T> bias;       // (1, out)
+  Panels<T> transposed;  // (out, in): a copy of the weights, unless narrow or the first layer
+  Panels<T> input;       // (batch rows, in)
+  Panels<T> delta;       // (batch rows, out): of the last layer first z, then the loss's delta
 
-  int64_t vectors() const { return panel_count<T>(out); }
+  int64_t rows() const { return narrow ? out : in; }
+  int64_t columns() const { return narrow ? in : out; }
+  Groups groups() const { return {panel_count<T>(columns())}; }
+
   Affine<T> forward() const {
-    return {
-        {slot[0].data, kLanes<T>, slot[0].stride}, slot[0].at(0, in), slot[0].stride, vectors()};
+    return {{weight.slot[0].data, kLanes<T>, weight.slot[0].stride}, bias.slot[0].data, kLanes<T>,
+            panel_count<T>(out)};
   }
   Affine<T> backward() const {
-    return {{transposed.data, kLanes<T>, transposed.stride}, nullptr, 0, panel_count<T>(in)};
+    const Panels<T>& by_outputs = narrow ? weight.slot[0] : transposed;
+    return {{by_outputs.data, kLanes<T>, by_outputs.stride}, nullptr, 0, panel_count<T>(in)};
   }
-  /// The weights phase deals in units: one tile's height of weight rows by one group of vectors.
-  int64_t units_per_group() const { return ceil_div(in, kTileRows<T>); }
-  int64_t units() const { return units_per_group() * Groups{vectors()}.count(); }
+  /// The weights phase deals in units: one tile's height of weight rows by one group of vectors,
+  /// group by group, and last the bias. Work is counted in vectors of tiles.
+  int64_t units_per_group() const { return ceil_div(rows(), kTileRows<T>); }
+  int64_t units() const { return units_per_group() * groups().count() + 1; }
+  int64_t work() const { return units_per_group() * groups().vectors + 1; }
 };
 
 /// A stretch of a batch: all of it, unless the batch is too large for the work space.
@@ -75,6 +90,7 @@ struct Chunk {
   T delta_scale;         // on every delta, 1 but in an exact gradient
 
   int64_t row(int64_t r) const { return order ? order[start + r] : start + r; }
+  T weight(int64_t r) const { return data.weights ? data.weights[row(r)] : T(1); }
 };
 
 template <class T>
@@ -165,29 +181,58 @@ T softmax(Panels<T> z, int64_t outputs, int64_t row, const Panels<T>* y) {
   return y ? sum<T>(likelihood) - log(splat<V>(sum_exp))[0] : T(0);
 }
 
-/// Losses of rows [begin, end), and z of the last layer replaced by its delta.
+/// Losses of rows [begin, end), and z of the last layer replaced by its delta: softmax.
 template <class T, class Loss>
-void take_loss(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end) {
+void take_row_loss(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end) {
   using V = Vec<T>;
   const Panels<T> z = last_layer(s).delta;
   const int64_t outputs = last_layer(s).out, panels = panel_count<T>(outputs);
-  const auto all = first_lanes<T>(kLanes<T>);
-  const auto valid = first_lanes<T>(outputs - (panels - 1) * kLanes<T>);
   for (int64_t r = begin; r < end; ++r) {
-    const T weight = chunk.data.weights ? chunk.data.weights[chunk.row(r)] : T(1);
-    const T scale = weight * chunk.delta_scale;
-    V loss{};
-    if constexpr (Loss::kRowwise) {
-      const T log_p = softmax(z, outputs, r, &s.target);
-      loss[0] = Loss::value(splat<V>(log_p), splat<V>(1))[0];
+    const T weight = chunk.weight(r), scale = weight * chunk.delta_scale;
+    const T log_p = softmax(z, outputs, r, &s.target);
+    s.row_loss[r] = double(Loss::value(splat<V>(log_p), splat<V>(1))[0]) * double(weight);
+    for (int64_t p = 0; p < panels; ++p)  // lanes past the last output have p = y = 0
+      store(z.at(p, r), Loss::delta(load(z.at(p, r)), load(s.target.at(p, r))) * scale);
+  }
+}
+
+/// The same for a loss of single outputs, which may be one per row: they are lined up first.
+template <class T, class Loss>
+void take_single_loss(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end) {
+  constexpr int64_t L = kLanes<T>, kMost = 256;  // outputs worked on together
+  alignas(64) T z[kMost], y[kMost], w[kMost];
+  const Layer<T>& layer = last_layer(s);
+  for (int64_t r = begin; r < end; ++r) s.row_loss[r] = 0;
+  int64_t row = begin, output = 0;  // the next to line up
+  while (row < end) {
+    const int64_t first_row = row, first_output = output;
+    int64_t count = 0;
+    const auto each = [&](auto use) {
+      int64_t r = first_row, j = first_output;
+      for (int64_t i = 0; i < count; ++i) {
+        use(i, r, j);
+        if (++j == layer.out) ++r, j = 0;
+      }
+      row = r;
+      output = j;
+    };
+    const int64_t left = (end - row) * layer.out - output;
+    count = left < kMost ? left : kMost;
+    each([&](int64_t i, int64_t r, int64_t j) {
+      z[i] = layer.delta.at(j / L, r)[j % L];
+      y[i] = s.target.at(j / L, r)[j % L];
+      w[i] = chunk.weight(r);
+    });
+    for (int64_t i = count; i < ceil_div(count, L) * L; ++i) z[i] = y[i] = w[i] = T(0);
+    for (int64_t i = 0; i < count; i += L) {
+      const Vec<T> zs = load(z + i), ys = load(y + i), ws = load(w + i);
+      store(y + i, Loss::value(zs, ys) * ws);
+      store(z + i, Loss::delta(zs, ys) * (ws * chunk.delta_scale));
     }
-    for (int64_t p = 0; p < panels; ++p) {
-      const auto lanes = p == panels - 1 ? valid : all;
-      const V y = load(s.target.at(p, r)), v = load(z.at(p, r));
-      if constexpr (!Loss::kRowwise) loss += select(lanes, Loss::value(v, y), V{});
-      store(z.at(p, r), select(lanes, Loss::delta(v, y) * scale, V{}));
-    }
-    s.row_loss[r] = double(sum<T>(loss)) * double(weight);
+    each([&](int64_t i, int64_t r, int64_t j) {
+      layer.delta.at(j / L, r)[j % L] = z[i];
+      s.row_loss[r] += double(y[i]);
+    });
   }
 }
 
@@ -206,7 +251,8 @@ void apply_link(Panels<T> z, int64_t outputs, int64_t rows) {
 
 template <class T, class... L>
 RowsFunction<T> find_take_loss(int index, List<L...>) {
-  static constexpr RowsFunction<T> table[] = {take_loss<T, L>...};
+  static constexpr RowsFunction<T> table[] = {
+      (L::kRowwise ? take_row_loss<T, L> : take_single_loss<T, L>)...};
   return table[index];
 }
 
@@ -227,15 +273,49 @@ bool mean_over_outputs(int index, List<L...>) {
 
 // --- the rows phase ------------------------------------------------------------------------------
 
-/// Copies `width` contiguous values into one row of panels; lanes past them become zero.
+template <int N, class T>
+void copy(T** to, const T** from) {
+  __builtin_memcpy(*to, *from, N * sizeof(T));
+  *to += N;
+  *from += N;
+}
+
+/// Copies what is left of `width` contiguous values after all full vectors into a row's last panel.
+/// Lanes past them are left alone: they are zero from the start.
+template <class T>
+void set_tail(Panels<T> to, int64_t row, const T* values, int64_t width) {
+  constexpr int64_t L = kLanes<T>;
+  const int64_t full = width / L, rest = width % L;
+  T* place = to.at(full, row);
+  values += full * L;
+  if (L > 8 && rest & 8) copy<8>(&place, &values);
+  if (L > 4 && rest & 4) copy<4>(&place, &values);
+  if (L > 2 && rest & 2) copy<2>(&place, &values);
+  if (rest & 1) *place = *values;
+}
+
+/// Copies `width` contiguous values into one row of panels.
 template <class T>
 void set_row(Panels<T> to, int64_t row, const T* values, int64_t width) {
-  const int64_t full = width / kLanes<T>, rest = width % kLanes<T>;
-  for (int64_t p = 0; p < full; ++p) store(to.at(p, row), load(values + p * kLanes<T>));
-  if (rest == 0) return;
-  Vec<T> tail{};
-  for (int64_t lane = 0; lane < rest; ++lane) tail[lane] = values[full * kLanes<T> + lane];
-  store(to.at(full, row), tail);
+  for (int64_t p = 0; p < width / kLanes<T>; ++p)
+    store(to.at(p, row), load(values + p * kLanes<T>));
+  set_tail(to, row, values, width);
+}
+
+/// Copies rows of a dense matrix, row source(r) of it to row r, for r in [begin, end). Several rows
+/// together, panel by panel: the places they go to are then neighbours.
+template <class T, class Source>
+void gather(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, int64_t end,
+            Source source) {
+  constexpr int64_t L = kLanes<T>, kTogether = 8;
+  for (int64_t first = begin; first < end; first += kTogether) {
+    const int64_t beyond = first + kTogether < end ? first + kTogether : end;
+    const T* from[kTogether];
+    for (int64_t r = first; r < beyond; ++r) from[r - first] = x.values + source(r) * x.stride;
+    for (int64_t p = 0; p < width / L; ++p)
+      for (int64_t r = first; r < beyond; ++r) store(to.at(p, r), load(from[r - first] + p * L));
+    for (int64_t r = first; r < beyond; ++r) set_tail(to, r, from[r - first], width);
+  }
 }
 
 template <class T>
@@ -269,13 +349,19 @@ void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end) 
       const int64_t e = x.indptr[source];
       multiply_sparse(x.values + e, x.columns + e, x.indptr[source + 1] - e, s.layers[0].forward(),
                       output(0).at(0, r), output(0).stride, epilogue(0));
-    } else {
-      set_row(s.layers[0].input, r, x.values + source * x.stride, s.layers[0].in);
     }
   }
+  if (!x.indptr)
+    gather(x, s.layers[0].in, s.layers[0].input, begin, end,
+           [&](int64_t r) { return chunk.row(r); });
   for (int l = x.indptr ? 1 : 0; l < s.n_layers; ++l) {
     const Layer<T>& layer = s.layers[l];
-    multiply(layer.input, layer.in, layer.forward(), output(l), begin, end, epilogue(l));
+    if (layer.narrow) {
+      multiply_narrow(layer.input, layer.in, layer.weight.slot[0], layer.bias.slot[0].data,
+                      layer.out, output(l), begin, end, epilogue(l));
+    } else {
+      multiply(layer.input, layer.in, layer.forward(), output(l), begin, end, epilogue(l));
+    }
   }
   find_take_loss<T>(s.loss, Losses{})(s, chunk, begin, end);
   for (int l = s.n_layers - 1; l >= 1; --l) {
@@ -339,21 +425,21 @@ struct Columns {
 /// Applies a change to the weights of `rows` x `width` vectors, given their summed gradient `sums`
 /// as [vector][row][lane]. Returns the sum of the squared weights, as they were before.
 template <class T, class Change>
-T change_weights(Layer<T>& layer, const Chunk<T>& chunk, const Change& change, T alpha, int64_t row,
+T change_weights(const Trained<T>& trained, const Chunk<T>& chunk, const Change& change, T alpha, int64_t row,
                  int rows, int64_t vector, int width, T* sums) {
   using V = Vec<T>;
   V squares{};
   for (int c = 0; c < width; ++c)
     for (int r = 0; r < rows; ++r) {
       T* place = sums + (c * kTileRows<T> + r) * kLanes<T>;
-      T* kept = layer.gradient.data ? layer.gradient.at(vector + c, row + r) : nullptr;
+      T* kept = trained.gradient.data ? trained.gradient.at(vector + c, row + r) : nullptr;
       V g = load(place);
       if (!chunk.first) g += load(kept);
       if (!chunk.last) {
         store(kept, g);
         continue;
       }
-      V w = load(layer.slot[0].at(vector + c, row + r));
+      V w = load(trained.slot[0].at(vector + c, row + r));
       squares += w * w;
       g = (g + alpha * w) * chunk.scale;
       if constexpr (Change::kSlots == 0) {
@@ -361,11 +447,11 @@ T change_weights(Layer<T>& layer, const Chunk<T>& chunk, const Change& change, T
       } else {
         V slots[Change::kSlots];
         for (int k = 0; k < Change::kSlots; ++k)
-          slots[k] = load(layer.slot[1 + k].at(vector + c, row + r));
+          slots[k] = load(trained.slot[1 + k].at(vector + c, row + r));
         change.update(w, g, slots);
         for (int k = 0; k < Change::kSlots; ++k)
-          store(layer.slot[1 + k].at(vector + c, row + r), slots[k]);
-        store(layer.slot[0].at(vector + c, row + r), w);
+          store(trained.slot[1 + k].at(vector + c, row + r), slots[k]);
+        store(trained.slot[0].at(vector + c, row + r), w);
         store(place, w);  // for the transposed copy
       }
     }
@@ -414,6 +500,13 @@ T run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change, T alpha
   constexpr int64_t L = kLanes<T>;
   alignas(64) T sums[kTileVectors * kTileRows<T> * L];
   constexpr int64_t panel = kTileRows<T> * L;
+  // what the rows of the stored matrix stand for, and what its columns stand for
+  const Panels<T>& by_row = layer.narrow ? layer.delta : layer.input;
+  const Panels<T>& by_column = layer.narrow ? layer.input : layer.delta;
+  // the update will want these from memory; the product takes long enough to fetch them
+  for (const Panels<T>& slot : layer.weight.slot)
+    for (int c = 0; c < width; ++c)
+      for (int64_t row = begin; row < end; ++row) __builtin_prefetch(slot.at(vector + c, row));
   T penalty = 0;
   for (int64_t row = begin; row < end;) {
     const int height = tile_rows<T>(end - row);
@@ -422,23 +515,27 @@ T run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change, T alpha
         columns->multiply(row + r, layer.delta, vector, width, sums + r * L, panel);
     } else {
       find_tile<T, Order::kAlongRows>(height, width)(
-          chunk.rows, layer.input.at(row / L, 0) + row % L, 0,
-          {layer.delta.at(vector, 0), L, layer.delta.stride}, nullptr, 0, sums, panel);
+          chunk.rows, by_row.at(row / L, 0) + row % L, 0,
+          {by_column.at(vector, 0), L, by_column.stride}, nullptr, 0, sums, panel);
     }
-    penalty += change_weights(layer, chunk, change, alpha, row, height, vector, width, sums);
+    penalty += change_weights(layer.weight, chunk, change, alpha, row, height, vector, width, sums);
     if (Change::kSlots > 0 && chunk.last && layer.transposed.data)
       copy_transposed(layer, row, height, vector, width, sums);
     row += height;
   }
-  if (begin == 0) {  // the bias goes with the first rows of its group
-    for (int c = 0; c < width; ++c) {
-      Vec<T> total{};
-      for (int64_t r = 0; r < chunk.rows; ++r) total += load(layer.delta.at(vector + c, r));
-      store(sums + c * panel, total);
-    }
-    change_weights(layer, chunk, change, T(0), layer.in, 1, vector, width, sums);
-  }
   return penalty;
+}
+
+/// A layer's last unit: its bias.
+template <class T, class Change>
+void run_bias(Layer<T>& layer, const Chunk<T>& chunk, const Change& change) {
+  alignas(64) T sums[kLanes<T>];
+  for (int64_t vector = 0; vector < panel_count<T>(layer.out); ++vector) {
+    Vec<T> total{};
+    for (int64_t r = 0; r < chunk.rows; ++r) total += load(layer.delta.at(vector, r));
+    store(sums, total);
+    change_weights(layer.bias, chunk, change, T(0), 0, 1, vector, 1, sums);
+  }
 }
 
 /// Units [begin, end) of all layers' units.
@@ -448,7 +545,7 @@ void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int
   int64_t unit = 0;  // the first of the group at hand
   for (int l = 0; l < s.n_layers; ++l) {
     Layer<T>& layer = s.layers[l];
-    const Groups groups{layer.vectors()};
+    const Groups groups = layer.groups();
     const int64_t per_group = layer.units_per_group();
     const bool sparse = l == 0 && chunk.data.x.indptr;
     if (sparse && begin < layer.units()) {
@@ -463,13 +560,37 @@ void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int
       const int64_t to = end - unit < per_group ? end - unit : per_group;
       for (int64_t u = from; u < to; ++u) {
         const int64_t row = u * kTileRows<T>;
-        const int64_t row_end = row + kTileRows<T> < layer.in ? row + kTileRows<T> : layer.in;
+        const int64_t row_end = row + kTileRows<T> < layer.rows() ? row + kTileRows<T> : layer.rows();
         s.penalty[unit + u] =
             double(run_unit(layer, chunk, change, T(s.alpha), row, row_end, groups.first(g),
                             groups.size(g), sparse ? &scratch : nullptr));
       }
     }
+    if (begin <= unit && unit < end) run_bias(layer, chunk, change);
+    ++unit;
   }
+}
+
+/// The first unit of thread `thread`'s share of all layers' work.
+template <class T>
+int64_t first_unit(const Session<T>& s, int thread, int n_threads) {
+  int64_t total = 0;
+  for (int l = 0; l < s.n_layers; ++l) total += s.layers[l].work();
+  int64_t before = total * thread / n_threads, unit = 0;  // work of the threads before
+  for (int l = 0; l < s.n_layers; ++l) {
+    const Layer<T>& layer = s.layers[l];
+    const Groups groups = layer.groups();
+    for (int64_t g = 0; g < groups.count(); ++g) {
+      const int64_t work = layer.units_per_group() * groups.size(g);
+      if (before < work) return unit + before / groups.size(g);
+      before -= work;
+      unit += layer.units_per_group();
+    }
+    if (before == 0) return unit;
+    --before;
+    ++unit;
+  }
+  return unit;
 }
 
 template <class T>
@@ -574,7 +695,8 @@ void run_pass(void* context, int thread, int n_threads) {
   if (job.scratch)
     place_columns(job.scratch + size_t(thread) * job.scratch_bytes, s.layers[0].in, job.entries,
                   &columns);
-  const Share units(s.units, 1, thread, n_threads);
+  const int64_t first = first_unit(s, thread, n_threads);
+  const int64_t beyond = first_unit(s, thread + 1, n_threads);
   double loss = 0;
   int64_t steps = 0;
   for (int64_t start = 0; start < n; start += job.batch) {
@@ -593,7 +715,7 @@ void run_pass(void* context, int thread, int n_threads) {
       job.barrier.wait(n_threads);
       if (thread == 0)
         for (int64_t r = 0; r < rows; ++r) data_loss += s.row_loss[r];
-      const WeightsPhase<T> phase{s, chunk, units.begin, units.end, columns};
+      const WeightsPhase<T> phase{s, chunk, first, beyond, columns};
       if (job.options && last) {
         find_solver<T>(job.options->solver, Solvers<T>{})(phase, *job.options,
                                                           job.options->steps + steps + 1);
@@ -650,52 +772,61 @@ EpochResult train(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t 
   return run_job(s, data, pass, batch, &options);
 }
 
-/// Copies one slot between panels and blocks of (in, out) weights and (out,) biases.
-template <class T, class Copy>
-void each_row(Panels<T> panels, int64_t in, int64_t out, Copy copy) {
-  for (int64_t row = 0; row <= in; ++row)
-    for (int64_t first = 0; first < out; first += kLanes<T>) {
-      const int64_t lanes = out - first < kLanes<T> ? out - first : kLanes<T>;
-      copy(panels.at(first / kLanes<T>, row), row, first, lanes);
+/// Calls use(element in panels, row, column) for each element of a (rows, columns) matrix.
+template <class T, class Use>
+void each_element(const Panels<T>& panels, int64_t rows, int64_t columns, Use use) {
+  for (int64_t first = 0; first < columns; first += kLanes<T>)
+    for (int64_t row = 0; row < rows; ++row) {
+      T* place = panels.at(first / kLanes<T>, row);
+      const int64_t lanes = columns - first < kLanes<T> ? columns - first : kLanes<T>;
+      for (int64_t lane = 0; lane < lanes; ++lane) use(place[lane], row, first + lane);
     }
+}
+
+/// Calls use(element in panels, element of the block) for a layer's weights, in whichever way they
+/// are stored, and biases. `which` picks the panels out of a Trained.
+template <class T, class U, class Which, class Use>
+void each_parameter(const Layer<T>& layer, Which which, U* weight, U* bias, Use use) {
+  const int64_t by_row = layer.narrow ? 1 : layer.out, by_column = layer.narrow ? layer.out : 1;
+  each_element(which(layer.weight), layer.rows(), layer.columns(),
+               [&](T& place, int64_t row, int64_t column) {
+                 use(place, weight[row * by_row + column * by_column]);
+               });
+  each_element(which(layer.bias), 1, layer.out,
+               [&](T& place, int64_t, int64_t column) { use(place, bias[column]); });
 }
 
 template <class T>
 void write(Session<T>* s, int slot, const T* const* blocks) {
+  const auto which = [&](const Trained<T>& trained) { return trained.slot[slot]; };
   for (int l = 0; l < s->n_layers; ++l) {
-    Layer<T>& layer = s->layers[l];
-    const T *weight = blocks[2 * l], *bias = blocks[2 * l + 1];
-    each_row(layer.slot[slot], layer.in, layer.out,
-             [&](T* place, int64_t row, int64_t first, int64_t lanes) {
-               const T* from = (row < layer.in ? weight + row * layer.out : bias) + first;
-               for (int64_t lane = 0; lane < lanes; ++lane) {
-                 place[lane] = from[lane];
-                 if (slot == 0 && layer.transposed.data && row < layer.in)
-                   layer.transposed.at(row / kLanes<T>, first + lane)[row % kLanes<T>] = from[lane];
-               }
-             });
+    const Layer<T>& layer = s->layers[l];
+    const T* weight = blocks[2 * l];
+    each_parameter(layer, which, weight, blocks[2 * l + 1],
+                   [](T& place, const T& value) { place = value; });
+    if (slot == 0 && layer.transposed.data)
+      each_element(layer.transposed, layer.out, layer.in, [&](T& place, int64_t j, int64_t i) {
+        place = weight[i * layer.out + j];
+      });
   }
 }
 
-template <class T>
-void read_panels(const Panels<T>& panels, const Layer<T>& layer, T* weight, T* bias) {
-  each_row(panels, layer.in, layer.out, [&](T* place, int64_t row, int64_t first, int64_t lanes) {
-    T* to = (row < layer.in ? weight + row * layer.out : bias) + first;
-    for (int64_t lane = 0; lane < lanes; ++lane) to[lane] = place[lane];
-  });
+template <class T, class Which>
+void read_all(const Session<T>* s, Which which, T* const* blocks) {
+  for (int l = 0; l < s->n_layers; ++l)
+    each_parameter(s->layers[l], which, blocks[2 * l], blocks[2 * l + 1],
+                   [](T& place, T& value) { value = place; });
 }
 
 template <class T>
 void read(const Session<T>* s, int slot, T* const* blocks) {
-  for (int l = 0; l < s->n_layers; ++l)
-    read_panels(s->layers[l].slot[slot], s->layers[l], blocks[2 * l], blocks[2 * l + 1]);
+  read_all(s, [&](const Trained<T>& trained) { return trained.slot[slot]; }, blocks);
 }
 
 template <class T>
 double gradient(Session<T>* s, const Data<T>& data, const Pass& pass, T* const* blocks) {
   const EpochResult result = run_job(s, data, pass, pass.n, static_cast<SolverOptions*>(nullptr));
-  for (int l = 0; l < s->n_layers; ++l)
-    read_panels(s->layers[l].gradient, s->layers[l], blocks[2 * l], blocks[2 * l + 1]);
+  read_all(s, [](const Trained<T>& trained) { return trained.gradient; }, blocks);
   return result.loss;
 }
 
@@ -706,6 +837,14 @@ int64_t chunk_rows_for(const Recipe& recipe, int64_t batch, bool sparse, size_t 
   const int64_t most = (int64_t(64) << 20) / (widths * int64_t(element));
   const int64_t rows = most < 256 ? 256 : most / 64 * 64;
   return batch < rows ? batch : rows;
+}
+
+template <class T>
+Trained<T> trained(Arena& arena, int64_t rows, int64_t columns, bool keep_gradient) {
+  Trained<T> result;
+  for (auto& slot : result.slot) slot = arena.panels<T>(rows, columns);
+  if (keep_gradient) result.gradient = arena.panels<T>(rows, columns);
+  return result;
 }
 
 /// Lays the session out in the arena.
@@ -720,9 +859,11 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
     Layer<T> layer{};
     layer.in = recipe.units[l];
     layer.out = recipe.units[l + 1];
-    for (auto& slot : layer.slot) slot = arena.panels<T>(layer.in + 1, layer.out);
-    if (l > 0) layer.transposed = arena.panels<T>(layer.out, layer.in);
-    if (keep_gradient || rows < batch) layer.gradient = arena.panels<T>(layer.in + 1, layer.out);
+    layer.narrow = is_narrow<T>(layer.in, layer.out) && !(l == 0 && sparse);
+    const bool keep = keep_gradient || rows < batch;
+    layer.weight = trained<T>(arena, layer.rows(), layer.columns(), keep);
+    layer.bias = trained<T>(arena, 1, layer.out, keep);
+    if (l > 0 && !layer.narrow) layer.transposed = arena.panels<T>(layer.out, layer.in);
     if (l > 0 || !sparse) layer.input = arena.panels<T>(rows, layer.in);
     layer.delta = arena.panels<T>(rows, layer.out);
     units += layer.units();
@@ -769,12 +910,14 @@ struct Prediction {
   const Rows<T>& x;
   const Pass& pass;
   T* out;
-  Panels<T>* packed;  // per layer: the vectors not read from the blocks, (in + 1, ...)
+  Panels<T>* packed;  // per layer: the vectors not read from the blocks, and the bias below them;
+                      // of a narrow layer its weights (outputs, in)
   char* scratch;      // per thread
   size_t scratch_bytes;
 
   int64_t in(int l) const { return recipe.units[l]; }
   int64_t out_of(int l) const { return recipe.units[l + 1]; }
+  bool narrow(int l) const { return is_narrow<T>(in(l), out_of(l)) && !(l == 0 && x.indptr); }
   /// Vectors of layer l that are read straight from the user's matrix.
   int64_t direct(int l) const { return pass.n < kPackRows ? out_of(l) / kLanes<T> : 0; }
   int64_t rest(int l) const { return panel_count<T>(out_of(l)) - direct(l); }
@@ -803,9 +946,16 @@ void pack_weights(Arena& arena, Prediction<T>& p, bool real) {
   p.packed = arena.take<Panels<T>>(p.recipe.n_layers);
   for (int l = 0; l < p.recipe.n_layers; ++l) {
     const int64_t first = p.direct(l) * kLanes<T>, width = p.out_of(l) - first;
-    const Panels<T> to = arena.panels<T>(p.in(l) + 1, width);
+    const Panels<T> to = p.narrow(l) ? arena.panels<T>(p.out_of(l), p.in(l))
+                                     : arena.panels<T>(p.in(l) + 1, width);
     if (!real) continue;
     p.packed[l] = to;
+    if (p.narrow(l)) {
+      each_element(to, p.out_of(l), p.in(l), [&](T& place, int64_t j, int64_t i) {
+        place = p.blocks[2 * l][i * p.out_of(l) + j];
+      });
+      continue;
+    }
     for (int64_t row = 0; row <= p.in(l); ++row)
       set_row(to, row,
               (row < p.in(l) ? p.blocks[2 * l] + row * p.out_of(l) : p.blocks[2 * l + 1]) + first,
@@ -828,12 +978,16 @@ void predict_rows(void* context, int thread, int n_threads) {
       return p.pass.order ? p.pass.order[start + r] : start + r;
     };
     if (!p.x.indptr)
-      for (int64_t r = 0; r < rows; ++r)
-        set_row(scratch.even, r, p.x.values + source(r) * p.x.stride, p.in(0));
+      gather(p.x, p.in(0), scratch.even, 0, rows, source);
     for (int l = 0; l <= last; ++l) {
       const Panels<T> from = l % 2 ? scratch.odd : scratch.even;
       const Panels<T> to = l % 2 ? scratch.even : scratch.odd;
       const Epilogue<T> epilogue = l < last ? activation : nullptr;
+      if (p.narrow(l)) {
+        multiply_narrow(from, p.in(l), p.packed[l], p.blocks[2 * l + 1], p.out_of(l), to, 0, rows,
+                        epilogue);
+        continue;
+      }
       const int64_t direct = p.direct(l);
       const Affine<T> affine[2] = {
           {{p.blocks[2 * l], p.out_of(l), kLanes<T>}, p.blocks[2 * l + 1], kLanes<T>, direct},

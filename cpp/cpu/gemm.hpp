@@ -50,6 +50,11 @@ void tile(int64_t count, const T* a, int64_t a_panel, Operand<T> b, const T* sta
   }
   const int64_t run = order == Order::kAlongColumns ? L : count;  // a's contiguous stretch
   for (int64_t first = 0; first < count; first += run, a += a_panel) {
+    // The next tile's rows lie behind these: a panel apart, too far for the hardware to foresee.
+    if (order == Order::kAlongColumns) {
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) __builtin_prefetch(a + (R + r) * L);
+    }
     const int64_t end = first + run < count ? run : count - first;
     for (int64_t i = 0; i < end; ++i) {
       Vec<T> vectors[C];
@@ -163,6 +168,56 @@ void multiply_sparse(const T* values, const int32_t* columns, int64_t entries, A
     }
     for (int c = 0; c < width; ++c) store(out + (v + c) * out_panel, sums[c]);
     if (epilogue) epilogue(out + v * out_panel, out_panel, nullptr, 0, 1, width);
+  }
+}
+
+/// Whether a layer is so narrow that its weights are stored by outputs: vectors run along its
+/// inputs then, where a vector of outputs would be mostly empty. Summing the lanes of a product
+/// costs some multiply-adds, hence the bound on the inputs.
+template <class T>
+inline bool is_narrow(int64_t in, int64_t out) {
+  return 4 * out <= kLanes<T> && 2 * in > kLanes<T>;
+}
+
+template <class T, int R, int C>
+void narrow_tile(int64_t panels, const T* a, int64_t a_panel, const T* w, int64_t w_panel,
+                 const T* bias, T* out) {
+  constexpr int64_t L = kLanes<T>;
+  Vec<T> sums[R][C]{};
+  for (int64_t p = 0; p < panels; ++p, a += a_panel, w += w_panel) {
+    Vec<T> weights[C];
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) weights[c] = load(w + c * L);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) sums[r][c] += load(a + r * L) * weights[c];
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) out[r * L + c] = sum<T>(sums[r][c]) + bias[c];
+}
+
+/// Rows [begin, end) of out = a (rows, in) times the narrow layer `weight`, (outputs, in) in panels,
+/// plus bias.
+template <class T>
+void multiply_narrow(Panels<T> a, int64_t in, Panels<T> weight, const T* bias, int64_t outputs,
+                     Panels<T> out, int64_t begin, int64_t end, Epilogue<T> epilogue) {
+  constexpr int64_t L = kLanes<T>;
+  constexpr int R = 4;
+  for (int64_t row = begin; row < end;) {
+    const int height = end - row < R ? 1 : R;
+    for (int64_t j = 0; j < outputs;) {
+      const int width = outputs - j < 2 ? 1 : 2;
+      const auto tile = height == 1 ? (width == 1 ? narrow_tile<T, 1, 1> : narrow_tile<T, 1, 2>)
+                                    : (width == 1 ? narrow_tile<T, R, 1> : narrow_tile<T, R, 2>);
+      tile(panel_count<T>(in), a.at(0, row), a.stride, weight.at(0, j), weight.stride, bias + j,
+           out.at(j / L, row) + j % L);
+      j += width;
+    }
+    if (epilogue)
+      epilogue(out.at(0, row), out.stride, nullptr, 0, height, int(panel_count<T>(outputs)));
+    row += height;
   }
 }
 
