@@ -181,58 +181,82 @@ T softmax(Panels<T> z, int64_t outputs, int64_t row, const Panels<T>* y) {
   return y ? sum<T>(likelihood) - log(splat<V>(sum_exp))[0] : T(0);
 }
 
-/// Losses of rows [begin, end), and z of the last layer replaced by its delta: softmax.
-template <class T, class Loss>
-void take_row_loss(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end) {
+/// The same for a row in each lane, `outputs` vectors of z.
+template <class T>
+Vec<T> softmax_lanes(T (*z)[kLanes<T>], const T (*y)[kLanes<T>], int64_t outputs) {
   using V = Vec<T>;
-  const Panels<T> z = last_layer(s).delta;
-  const int64_t outputs = last_layer(s).out, panels = panel_count<T>(outputs);
-  for (int64_t r = begin; r < end; ++r) {
-    const T weight = chunk.weight(r), scale = weight * chunk.delta_scale;
-    const T log_p = softmax(z, outputs, r, &s.target);
-    s.row_loss[r] = double(Loss::value(splat<V>(log_p), splat<V>(1))[0]) * double(weight);
-    for (int64_t p = 0; p < panels; ++p)  // lanes past the last output have p = y = 0
-      store(z.at(p, r), Loss::delta(load(z.at(p, r)), load(s.target.at(p, r))) * scale);
+  V top = load(z[0]);
+  for (int64_t j = 1; j < outputs; ++j) top = max(top, load(z[j]));
+  V total{}, likelihood{};
+  for (int64_t j = 0; j < outputs; ++j) {
+    const V shifted = load(z[j]) - top, e = exp(shifted);
+    total += e;
+    likelihood += load(y[j]) * shifted;
+    store(z[j], e);
   }
+  for (int64_t j = 0; j < outputs; ++j) store(z[j], load(z[j]) / total);
+  return likelihood - log(total);
 }
 
-/// The same for a loss of single outputs, which may be one per row: they are lined up first.
+/// Up to kLanes rows of one panel, turned: lane r of vector j is row r, column j.
+template <class T>
+struct Turned {
+  alignas(64) T values[kLanes<T>][kLanes<T>];
+
+  void take(const Panels<T>& from, int64_t panel, int64_t row, int64_t rows, int64_t columns) {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t j = 0; j < columns; ++j) values[j][r] = from.at(panel, row + r)[j];
+    for (int64_t j = 0; j < columns; ++j)  // rows that are not there: harmless values
+      for (int64_t r = rows; r < kLanes<T>; ++r) values[j][r] = T(0);
+  }
+  void put(const Panels<T>& to, int64_t panel, int64_t row, int64_t rows, int64_t columns) const {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t j = 0; j < columns; ++j) to.at(panel, row + r)[j] = values[j][r];
+  }
+};
+
+/// Losses of rows [begin, end), and z of the last layer replaced by its delta. Rows are worked on
+/// side by side, a lane each, for most networks have few outputs; only a softmax that does not fit
+/// into one panel goes row by row.
 template <class T, class Loss>
-void take_single_loss(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end) {
-  constexpr int64_t L = kLanes<T>, kMost = 256;  // outputs worked on together
-  alignas(64) T z[kMost], y[kMost], w[kMost];
-  const Layer<T>& layer = last_layer(s);
-  for (int64_t r = begin; r < end; ++r) s.row_loss[r] = 0;
-  int64_t row = begin, output = 0;  // the next to line up
-  while (row < end) {
-    const int64_t first_row = row, first_output = output;
-    int64_t count = 0;
-    const auto each = [&](auto use) {
-      int64_t r = first_row, j = first_output;
-      for (int64_t i = 0; i < count; ++i) {
-        use(i, r, j);
-        if (++j == layer.out) ++r, j = 0;
+void take_loss(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end) {
+  using V = Vec<T>;
+  constexpr int64_t L = kLanes<T>;
+  const Panels<T> z = last_layer(s).delta;
+  const int64_t outputs = last_layer(s).out, panels = panel_count<T>(outputs);
+  Turned<T> zs, ys;
+  alignas(64) T per_row[L];
+  for (int64_t row = begin; row < end; row += L) {
+    const int64_t rows = row + L < end ? L : end - row;
+    for (int64_t r = 0; r < rows; ++r) per_row[r] = chunk.weight(row + r);
+    const V weight = load(per_row);
+    V loss{};
+    if (Loss::kRowwise && panels > 1) {
+      for (int64_t r = 0; r < rows; ++r) {
+        per_row[r] = softmax(z, outputs, row + r, &s.target);
+        const T scale = chunk.weight(row + r) * chunk.delta_scale;
+        for (int64_t p = 0; p < panels; ++p) {  // lanes past the last output have p = y = 0
+          T* place = z.at(p, row + r);
+          store(place, Loss::delta(load(place), load(s.target.at(p, row + r))) * scale);
+        }
       }
-      row = r;
-      output = j;
-    };
-    const int64_t left = (end - row) * layer.out - output;
-    count = left < kMost ? left : kMost;
-    each([&](int64_t i, int64_t r, int64_t j) {
-      z[i] = layer.delta.at(j / L, r)[j % L];
-      y[i] = s.target.at(j / L, r)[j % L];
-      w[i] = chunk.weight(r);
-    });
-    for (int64_t i = count; i < ceil_div(count, L) * L; ++i) z[i] = y[i] = w[i] = T(0);
-    for (int64_t i = 0; i < count; i += L) {
-      const Vec<T> zs = load(z + i), ys = load(y + i), ws = load(w + i);
-      store(y + i, Loss::value(zs, ys) * ws);
-      store(z + i, Loss::delta(zs, ys) * (ws * chunk.delta_scale));
+      loss = Loss::value(load(per_row), splat<V>(1));
+    } else {
+      for (int64_t p = 0; p < panels; ++p) {
+        const int64_t columns = outputs - p * L < L ? outputs - p * L : L;
+        zs.take(z, p, row, rows, columns);
+        ys.take(s.target, p, row, rows, columns);
+        if constexpr (Loss::kRowwise)
+          loss = Loss::value(softmax_lanes(zs.values, ys.values, columns), splat<V>(1));
+        for (int64_t j = 0; j < columns; ++j) {
+          const V v = load(zs.values[j]), y = load(ys.values[j]);
+          if constexpr (!Loss::kRowwise) loss += Loss::value(v, y);
+          store(zs.values[j], Loss::delta(v, y) * (weight * chunk.delta_scale));
+        }
+        zs.put(z, p, row, rows, columns);
+      }
     }
-    each([&](int64_t i, int64_t r, int64_t j) {
-      layer.delta.at(j / L, r)[j % L] = z[i];
-      s.row_loss[r] += double(y[i]);
-    });
+    for (int64_t r = 0; r < rows; ++r) s.row_loss[row + r] = double(loss[r]) * double(weight[r]);
   }
 }
 
@@ -251,8 +275,7 @@ void apply_link(Panels<T> z, int64_t outputs, int64_t rows) {
 
 template <class T, class... L>
 RowsFunction<T> find_take_loss(int index, List<L...>) {
-  static constexpr RowsFunction<T> table[] = {
-      (L::kRowwise ? take_row_loss<T, L> : take_single_loss<T, L>)...};
+  static constexpr RowsFunction<T> table[] = {take_loss<T, L>...};
   return table[index];
 }
 
