@@ -24,6 +24,9 @@ class Barrier {
   int phase_ = 0;
 };
 
+/// Seconds on a steady clock.
+double seconds();
+
 /// Memory aligned for any vector, zeroed. Throws std::bad_alloc.
 void* allocate(size_t bytes);
 void release(void* memory);

@@ -65,7 +65,9 @@ struct Layer {
   Groups groups() const { return {panel_count<T>(columns())}; }
 
   Affine<T> forward() const {
-    return {{weight.slot[0].data, kLanes<T>, weight.slot[0].stride}, bias.slot[0].data, kLanes<T>,
+    return {{weight.slot[0].data, kLanes<T>, weight.slot[0].stride},
+            bias.slot[0].data,
+            kLanes<T>,
             panel_count<T>(out)};
   }
   Affine<T> backward() const {
@@ -113,6 +115,9 @@ struct Session {
   double* row_loss;  // (chunk_rows,)
   double* penalty;   // sum of squared weights, per unit
   int64_t units;     // of all layers
+  // A team that is slower than one thread is given up for a while: see run_job.
+  double alone_for;  // seconds that one thread is still to work alone
+  double last_wait;  // how long it was to, the last time
 };
 
 namespace {
@@ -448,8 +453,8 @@ struct Columns {
 /// Applies a change to the weights of `rows` x `width` vectors, given their summed gradient `sums`
 /// as [vector][row][lane]. Returns the sum of the squared weights, as they were before.
 template <class T, class Change>
-T change_weights(const Trained<T>& trained, const Chunk<T>& chunk, const Change& change, T alpha, int64_t row,
-                 int rows, int64_t vector, int width, T* sums) {
+T change_weights(const Trained<T>& trained, const Chunk<T>& chunk, const Change& change, T alpha,
+                 int64_t row, int rows, int64_t vector, int width, T* sums) {
   using V = Vec<T>;
   V squares{};
   for (int c = 0; c < width; ++c)
@@ -537,9 +542,9 @@ T run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change, T alpha
       for (int r = 0; r < height; ++r)
         columns->multiply(row + r, layer.delta, vector, width, sums + r * L, panel);
     } else {
-      find_tile<T, Order::kAlongRows>(height, width)(
-          chunk.rows, by_row.at(row / L, 0) + row % L, 0,
-          {by_column.at(vector, 0), L, by_column.stride}, nullptr, 0, sums, panel);
+      find_tile<T, Order::kAlongRows>(height, width)(chunk.rows, by_row.at(row / L, 0) + row % L, 0,
+                                                     {by_column.at(vector, 0), L, by_column.stride},
+                                                     nullptr, 0, sums, panel);
     }
     penalty += change_weights(layer.weight, chunk, change, alpha, row, height, vector, width, sums);
     if (Change::kSlots > 0 && chunk.last && layer.transposed.data)
@@ -583,7 +588,8 @@ void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int
       const int64_t to = end - unit < per_group ? end - unit : per_group;
       for (int64_t u = from; u < to; ++u) {
         const int64_t row = u * kTileRows<T>;
-        const int64_t row_end = row + kTileRows<T> < layer.rows() ? row + kTileRows<T> : layer.rows();
+        const int64_t row_end =
+            row + kTileRows<T> < layer.rows() ? row + kTileRows<T> : layer.rows();
         s.penalty[unit + u] =
             double(run_unit(layer, chunk, change, T(s.alpha), row, row_end, groups.first(g),
                             groups.size(g), sparse ? &scratch : nullptr));
@@ -643,6 +649,32 @@ auto find_solver(int index, List<S...>) {
 
 // --- passes over the data ------------------------------------------------------------------------
 
+/// The leader's watch over its team: on a busy machine, or where a step is too small, the barriers
+/// can cost more than the other threads take off.
+class Watch {
+ public:
+  void work_begins() {
+    mark_ = seconds();
+    if (since_ == 0) since_ = mark_;
+  }
+  void work_ends() { busy_ += seconds() - mark_; }
+
+  double elapsed() const { return seconds() - since_; }
+
+  /// Whether the leader alone would have been faster than its team of late.
+  bool team_is_late(int n_threads) {
+    constexpr double kJudge = 2e-4, kForget = 2e-2;  // seconds
+    const double time = elapsed();
+    if (time < kJudge) return false;
+    const bool late = time > busy_ * n_threads;
+    if (time > kForget) since_ = busy_ = 0;
+    return late;
+  }
+
+ private:
+  double since_ = 0, busy_ = 0, mark_ = 0;
+};
+
 /// What the threads of one pass share. With options the pass makes a step per batch; without, it
 /// leaves the gradient over its one batch in the layers' `gradient`.
 template <class T>
@@ -656,8 +688,13 @@ struct Job {
   int64_t entries;  // sparse rows: the most in a batch
   char* scratch;    // and `scratch_bytes` for each thread's Columns
   size_t scratch_bytes;
-  Barrier barrier;
-  EpochResult result;
+  int most_threads;
+  Barrier barrier{};
+  int64_t next = 0;    // position of the next batch
+  int64_t steps = 0;   // made so far
+  double loss = 0;     // summed so far
+  bool leave = false;  // all threads are to return after the step at hand, says the leader
+  bool late = false;   // because it would be faster alone
 };
 
 /// The sum of the weights of positions [start, end) of the pass.
@@ -709,10 +746,12 @@ int64_t most_entries(const Job<T>& job) {
   return most;
 }
 
+/// Batches from job.next on, to the end of the pass or until the leader, thread 0, says otherwise.
 template <class T>
 void run_pass(void* context, int thread, int n_threads) {
   Job<T>& job = *static_cast<Job<T>*>(context);
   Session<T>& s = job.s;
+  const bool leads = thread == 0, watches = leads && job.most_threads > 1;
   const int64_t n = job.pass.n;
   Columns<T> columns{};
   if (job.scratch)
@@ -720,12 +759,13 @@ void run_pass(void* context, int thread, int n_threads) {
                   &columns);
   const int64_t first = first_unit(s, thread, n_threads);
   const int64_t beyond = first_unit(s, thread + 1, n_threads);
-  double loss = 0;
-  int64_t steps = 0;
-  for (int64_t start = 0; start < n; start += job.batch) {
+  int64_t start = job.next, steps = job.steps;
+  Watch watch;
+  for (bool leave = false; start < n && !leave; start += job.batch) {
     const int64_t end = start + job.batch < n ? start + job.batch : n;
     const double total = weight_sum(job, start, end);
     if (total == 0) continue;  // rows that count for nothing move nothing
+    ++steps;
     double data_loss = 0;
     for (int64_t row = start; row < end; row += s.chunk_rows) {
       const int64_t rows = row + s.chunk_rows < end ? s.chunk_rows : end - row;
@@ -734,27 +774,39 @@ void run_pass(void* context, int thread, int n_threads) {
           job.data,     job.pass.order, row,          rows,
           row == start, last,           T(1 / total), job.options ? T(1) : T(job.value_scale)};
       const Share mine(rows, kTileRows<T>, thread, n_threads);
+      if (watches) watch.work_begins();
       run_rows(s, chunk, mine.begin, mine.end);
+      if (watches) watch.work_ends();
       job.barrier.wait(n_threads);
-      if (thread == 0)
+      if (watches) watch.work_begins();
+      if (leads)
         for (int64_t r = 0; r < rows; ++r) data_loss += s.row_loss[r];
       const WeightsPhase<T> phase{s, chunk, first, beyond, columns};
       if (job.options && last) {
         find_solver<T>(job.options->solver, Solvers<T>{})(phase, *job.options,
-                                                          job.options->steps + steps + 1);
+                                                          job.options->steps + steps);
       } else {
         phase.run(KeepGradient<T>{});
       }
+      if (watches) {
+        watch.work_ends();
+        if (n_threads > 1 && last) job.late = watch.team_is_late(n_threads);
+        job.leave = job.late || (n_threads == 1 && watch.elapsed() > s.alone_for);
+      }
       job.barrier.wait(n_threads);
     }
-    ++steps;
-    if (thread == 0) {
+    leave = job.leave;
+    if (leads) {
       double squares = 0;
       for (int64_t u = 0; u < s.units; ++u) squares += s.penalty[u];
-      loss += (data_loss * job.value_scale + 0.5 * s.alpha * squares) / total * double(end - start);
+      job.loss +=
+          (data_loss * job.value_scale + 0.5 * s.alpha * squares) / total * double(end - start);
     }
   }
-  if (thread == 0) job.result = {loss / double(n), steps};
+  if (leads) {
+    job.next = start;
+    job.steps = steps;
+  }
 }
 
 /// Threads worth having for a stretch of `rows` rows between two barriers.
@@ -771,20 +823,36 @@ int worthwhile_threads(const Layer<T>* layers, int n_layers, int64_t rows, int r
 template <class T>
 EpochResult run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batch,
                     const SolverOptions* options) {
-  const bool mean = mean_over_outputs(s->loss, Losses{});
-  Job<T> job{*s, data,    pass, batch, options, mean ? 1.0 / double(last_layer(*s).out) : 1.0,
-             0,  nullptr, 0,    {},    {}};
+  constexpr double kFirstWait = 2e-3, kLongestWait = 1.0;  // seconds
   const int64_t rows = s->chunk_rows < batch ? s->chunk_rows : batch;
   const int n_threads = worthwhile_threads(s->layers, s->n_layers, rows, pass.n_threads);
+  const bool mean = mean_over_outputs(s->loss, Losses{});
+  const double value_scale = mean ? 1.0 / double(last_layer(*s).out) : 1.0;
+  Job<T> job{*s, data, pass, batch, options, value_scale, 0, nullptr, 0, n_threads};
   if (data.x.indptr) {
     Columns<T> measure;
     job.entries = most_entries(job);
     job.scratch_bytes = place_columns<T>(nullptr, s->layers[0].in, job.entries, &measure);
     job.scratch = static_cast<char*>(allocate(job.scratch_bytes * size_t(n_threads)));
   }
-  run_team(n_threads, run_pass<T>, &job);
+  // A team that was late is tried again after a while, and after twice as long if it is late again.
+  while (job.next < pass.n) {
+    const bool alone = s->alone_for > 0;
+    const double began = seconds();
+    job.leave = job.late = false;
+    run_team(alone ? 1 : n_threads, run_pass<T>, &job);
+    if (alone) {
+      s->alone_for -= seconds() - began;
+    } else if (job.late) {
+      s->last_wait = s->last_wait == 0 ? kFirstWait : 2 * s->last_wait;
+      if (s->last_wait > kLongestWait) s->last_wait = kLongestWait;
+      s->alone_for = s->last_wait;
+    } else {
+      s->last_wait = 0;
+    }
+  }
   release(job.scratch);
-  return job.result;
+  return {job.loss / double(pass.n), job.steps};
 }
 
 // --- the contract --------------------------------------------------------------------------------
@@ -828,9 +896,8 @@ void write(Session<T>* s, int slot, const T* const* blocks) {
     each_parameter(layer, which, weight, blocks[2 * l + 1],
                    [](T& place, const T& value) { place = value; });
     if (slot == 0 && layer.transposed.data)
-      each_element(layer.transposed, layer.out, layer.in, [&](T& place, int64_t j, int64_t i) {
-        place = weight[i * layer.out + j];
-      });
+      each_element(layer.transposed, layer.out, layer.in,
+                   [&](T& place, int64_t j, int64_t i) { place = weight[i * layer.out + j]; });
   }
 }
 
@@ -969,8 +1036,8 @@ void pack_weights(Arena& arena, Prediction<T>& p, bool real) {
   p.packed = arena.take<Panels<T>>(p.recipe.n_layers);
   for (int l = 0; l < p.recipe.n_layers; ++l) {
     const int64_t first = p.direct(l) * kLanes<T>, width = p.out_of(l) - first;
-    const Panels<T> to = p.narrow(l) ? arena.panels<T>(p.out_of(l), p.in(l))
-                                     : arena.panels<T>(p.in(l) + 1, width);
+    const Panels<T> to =
+        p.narrow(l) ? arena.panels<T>(p.out_of(l), p.in(l)) : arena.panels<T>(p.in(l) + 1, width);
     if (!real) continue;
     p.packed[l] = to;
     if (p.narrow(l)) {
@@ -1000,8 +1067,7 @@ void predict_rows(void* context, int thread, int n_threads) {
     const auto source = [&](int64_t r) {
       return p.pass.order ? p.pass.order[start + r] : start + r;
     };
-    if (!p.x.indptr)
-      gather(p.x, p.in(0), scratch.even, 0, rows, source);
+    if (!p.x.indptr) gather(p.x, p.in(0), scratch.even, 0, rows, source);
     for (int l = 0; l <= last; ++l) {
       const Panels<T> from = l % 2 ? scratch.odd : scratch.even;
       const Panels<T> to = l % 2 ? scratch.even : scratch.odd;

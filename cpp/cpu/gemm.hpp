@@ -198,8 +198,8 @@ void narrow_tile(int64_t panels, const T* a, int64_t a_panel, const T* w, int64_
     for (int c = 0; c < C; ++c) out[r * L + c] = sum<T>(sums[r][c]) + bias[c];
 }
 
-/// Rows [begin, end) of out = a (rows, in) times the narrow layer `weight`, (outputs, in) in panels,
-/// plus bias.
+/// Rows [begin, end) of out = a (rows, in) times the narrow layer `weight`, (outputs, in) in
+/// panels, plus bias.
 template <class T>
 void multiply_narrow(Panels<T> a, int64_t in, Panels<T> weight, const T* bias, int64_t outputs,
                      Panels<T> out, int64_t begin, int64_t end, Epilogue<T> epilogue) {
