@@ -156,7 +156,9 @@ def train_steps(network, blocks, X, targets, weights, order, epochs, n_threads, 
     return losses, [network.read(slot) for slot in range(1 + slots)]
 
 
-def reference_steps(blocks, X, Y, weights, order, batch, epochs, alpha, solver, nesterov):
+def reference_steps(
+    blocks, activation, X, Y, weights, order, batch, epochs, alpha, solver, nesterov
+):
     """The same by the oracle's gradients and the solvers' published formulas."""
     blocks = [block.copy() for block in blocks]
     first = [np.zeros_like(block) for block in blocks]
@@ -166,7 +168,7 @@ def reference_steps(blocks, X, Y, weights, order, batch, epochs, alpha, solver, 
         total = 0.0
         for start in range(0, len(order), batch):
             rows = order[start : start + batch]
-            args = ("tanh", "squared_error", alpha, X[rows], Y[rows], weights[rows])
+            args = (activation, "squared_error", alpha, X[rows], Y[rows], weights[rows])
             total += reference.penalised_loss(blocks, *args) * len(rows)
             t += 1
             for g, w, m, v in zip(reference.gradient(blocks, *args), blocks, first, second,
@@ -184,16 +186,18 @@ def reference_steps(blocks, X, Y, weights, order, batch, epochs, alpha, solver, 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("solver", "nesterov"), [("sgd", True), ("sgd", False), ("adam", False)])
-def test_steps_follow_the_published_formulas(engine, solver, nesterov, dtype):
+@pytest.mark.parametrize("activation", ["logistic", "tanh"])  # of 0: not 0, and 0
+@pytest.mark.parametrize("units", [(5, 11, 1), (19, 2, 13, 1, 17, 1)])  # narrow layers among them
+def test_steps_follow_the_published_formulas(engine, solver, nesterov, dtype, activation, units):
     """Mini-batches with a short last one, in a given order; state after three epochs."""
-    units, rows, batch = (5, 11, 1), 23, 4
+    rows, batch = 23, 4
     blocks, X, _, Y, weights = problem(units, rows, "squared_error", True)
     order = np.random.RandomState(3).permutation(rows)[:22]
     right_losses, right = reference_steps(
-        blocks, X, Y, weights, order, batch, 3, 0.2, solver, nesterov
+        blocks, activation, X, Y, weights, order, batch, 3, 0.2, solver, nesterov
     )
     network = NETWORKS[dtype](
-        list(units), "tanh", "squared_error", alpha=0.2, batch=batch, engine=engine
+        list(units), activation, "squared_error", alpha=0.2, batch=batch, engine=engine
     )
     X, Y, weights, *blocks = as_dtype(dtype, X, Y, weights, *blocks)
     losses, slots = train_steps(

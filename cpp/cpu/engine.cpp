@@ -546,6 +546,14 @@ T run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change, T alpha
                                                      {by_column.at(vector, 0), L, by_column.stride},
                                                      nullptr, 0, sums, panel);
     }
+    // Past a narrow layer's last input lie activations of 0, which need not be 0: a logistic's 0.5.
+    if (layer.narrow && vector + width == panel_count<T>(layer.in)) {
+      const auto valid = first_lanes<T>(layer.in - (vector + width - 1) * L);
+      for (int r = 0; r < height; ++r) {
+        T* place = sums + (width - 1) * panel + r * L;
+        store(place, select(valid, load(place), Vec<T>{}));
+      }
+    }
     penalty += change_weights(layer.weight, chunk, change, alpha, row, height, vector, width, sums);
     if (Change::kSlots > 0 && chunk.last && layer.transposed.data)
       copy_transposed(layer, row, height, vector, width, sums);

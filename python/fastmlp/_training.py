@@ -82,7 +82,7 @@ class Optimizer:
     steps: int = 0
     state: list[Blocks] = field(default_factory=list)
 
-    def run_epoch(self, network: Network, data: Data, order: Order | None) -> float:
+    def run_epoch(self, network: Network, data: Data, order: Order | None, threads: int) -> float:
         """Train the network on the rows in `order`, once; returns the mean loss."""
         loss, steps = network.train(
             data.x,
@@ -97,7 +97,7 @@ class Optimizer:
             beta_1=self.beta_1,
             beta_2=self.beta_2,
             epsilon=self.epsilon,
-            n_threads=n_threads(),
+            n_threads=threads,
         )
         self.steps += steps
         return loss
@@ -223,6 +223,7 @@ def fit_stochastic(
     progress = Progress(e, blocks)
     permutation = np.arange(n)
     order = train
+    threads = n_threads()
     e.n_iter_ = 0
     try:
         for _ in range(e.max_iter):
@@ -231,7 +232,7 @@ def fit_stochastic(
                 random_state.shuffle(shuffled)
                 permutation = permutation[shuffled]
                 order = permutation if train is None else train[permutation]
-            loss = optimizer.run_epoch(network, data, order)
+            loss = optimizer.run_epoch(network, data, order, threads)
 
             e.n_iter_ += 1
             e.loss_ = loss
@@ -290,10 +291,12 @@ def fit_lbfgs(estimator: Any, network: Network, blocks: Blocks, data: Data) -> B
             new[place] = part.reshape(blocks[place].shape)
         return new
 
+    threads = n_threads()
+
     def loss_and_gradient(theta: Array) -> tuple[float, Array]:
         network.write(0, unflat(theta))
         loss, gradient = network.gradient(
-            data.x, data.targets, data.weights, None, n_threads=n_threads()
+            data.x, data.targets, data.weights, None, n_threads=threads
         )
         return loss, flat(gradient)
 
