@@ -11,7 +11,6 @@ from threadpoolctl import threadpool_limits
 from benchmarks.cases import CASES
 from fastmlp import _native
 from fastmlp._numpy_mlp import NumpyMLP
-from fastmlp._training import n_threads
 
 BATCHES = 4
 cases = pytest.mark.parametrize("case", CASES, ids=str)
@@ -80,7 +79,7 @@ def test_prediction(benchmark, case, threads, library):
     loss = "squared_error" if case.regression else "log_loss"
 
     def ours():
-        return _native.predict(blocks, "relu", loss, X, n_threads=min(threads, n_threads()))
+        return _native.predict(blocks, "relu", loss, X, n_threads=threads)
 
     def theirs():
         return model.forward(X)[-1]

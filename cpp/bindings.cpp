@@ -30,12 +30,16 @@ void require(bool condition, const char* message) {
   if (!condition) throw std::invalid_argument(message);
 }
 
+bool is_aligned(const py::array& array) {
+  return array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+}
+
 /// The data of a C-contiguous, aligned array of exactly this type and shape.
 template <class T>
 const T* contiguous(const py::object& object, const std::vector<int64_t>& shape, const char* what) {
   const bool fits = Array<T>::check_(object);
   const py::array array = fits ? py::array(object) : py::array();
-  if (!fits || !(array.flags() & py::array::c_style) ||
+  if (!fits || !(array.flags() & py::array::c_style) || !is_aligned(array) ||
       !std::equal(shape.begin(), shape.end(), array.shape(), array.shape() + array.ndim()))
     throw std::invalid_argument(std::string(what) + ": wrong dtype, shape or memory layout");
   return static_cast<const T*>(array.data());
@@ -66,7 +70,22 @@ py::list new_blocks(const std::vector<int64_t>& units, std::vector<T*>* pointers
   return arrays;
 }
 
-/// X as rows: an array with contiguous rows, or (data, indices, indptr) of a CSR matrix.
+ElementType element_type(const py::dtype& dtype) {
+  const int64_t size = dtype.itemsize();
+  const int power = size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : size == 8 ? 3 : 4;
+  constexpr ElementType floats[] = {ElementType::f16, ElementType::f32, ElementType::f64};
+  constexpr ElementType integers[][4] = {
+      {ElementType::i8, ElementType::i16, ElementType::i32, ElementType::i64},
+      {ElementType::u8, ElementType::u16, ElementType::u32, ElementType::u64}};
+  const char kind = dtype.kind();
+  const bool native = dtype.byteorder() == '=' || dtype.byteorder() == '|';
+  if (native && kind == 'f' && power >= 1 && power <= 3) return floats[power - 1];
+  if (native && (kind == 'i' || kind == 'u') && power <= 3) return integers[kind == 'u'][power];
+  if (kind == 'b') return ElementType::u8;
+  throw std::invalid_argument("X: wrong dtype");
+}
+
+/// X as rows: an array of numbers with contiguous rows, or (data, indices, indptr) of a CSR matrix.
 template <class T>
 struct RowsArgument {
   Rows<T> rows{};
@@ -88,16 +107,15 @@ struct RowsArgument {
                           [&](int32_t c) { return c >= 0 && c < features; }),
               "X.indices: a column outside of X");
     } else {
-      require(Array<T>::check_(x), "X: wrong dtype");
-      const auto array = py::array(x);
+      require(py::isinstance<py::array>(x), "X: not an array");
+      const auto array = py::reinterpret_borrow<py::array>(x);
       require(array.ndim() == 2 && array.shape(1) == features, "X: wrong shape");
-      require((array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) &&
-                  (features == 1 || array.strides(1) == int64_t(sizeof(T))) &&
-                  array.strides(0) % int64_t(sizeof(T)) == 0,
+      require(is_aligned(array) && (features == 1 || array.strides(1) == array.itemsize()),
               "X: rows must be contiguous");
       n = array.shape(0);
-      rows.values = static_cast<const T*>(array.data());
-      rows.stride = array.strides(0) / int64_t(sizeof(T));
+      rows.dense = static_cast<const char*>(array.data());
+      rows.stride = array.strides(0);
+      rows.type = element_type(array.dtype());
     }
   }
 };

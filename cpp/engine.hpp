@@ -3,7 +3,7 @@
 // A network maps rows of `units[0]` features through dense layers of `units[1]`, ... neurons to
 // `units[n_layers]` outputs. Weights go in and out as C-contiguous blocks in scikit-learn's order
 // and shape: weight (in, out) and bias (out) of the first layer, then of the next.
-// No function here allocates or throws but `open` and `predict` (std::bad_alloc).
+// Functions that allocate throw std::bad_alloc; `write` and `read` do not.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +18,16 @@ struct Recipe {
   double alpha;  // L2 penalty: alpha / 2 * sum of squared weights / sum of the batch's weights
 };
 
+/// What a dense X may hold. It is converted as its rows are gathered, batch by batch.
+enum class ElementType { f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 };
+
 /// Rows of features: dense with unit column stride, or compressed (CSR) when `indptr` is set.
 template <class T>
 struct Rows {
-  const T* values;        // dense: row r starts at values + r * stride; CSR: the stored entries
-  int64_t stride;         // dense only
+  const char* dense;  // row r starts at dense + r * stride
+  int64_t stride;     // bytes
+  ElementType type;
+  const T* values;        // CSR: the stored entries, else null
   const int64_t* indptr;  // CSR: entries of row r are indptr[r] .. indptr[r + 1]; else null
   const int32_t* columns;
 };

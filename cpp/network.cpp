@@ -1,5 +1,6 @@
 #include "network.hpp"
 
+#include <new>
 #include <stdexcept>
 
 #include "formulas/activations.hpp"
@@ -62,6 +63,14 @@ Network<T>::Network(const Engine& engine, std::vector<int64_t> units, int activa
       keep_gradient_(keep_gradient),
       calls_(operations<T>(engine)),
       session_(nullptr, calls_.close) {
+  // Far beyond any memory, and far below where sizes in bytes would overflow.
+  constexpr double kMostElements = 1e15;
+  double widest = 0, elements = 0;
+  for (size_t l = 0; l < units_.size(); ++l) {
+    widest += double(units_[l]);
+    if (l > 0) elements += double(units_[l - 1]) * double(units_[l]);
+  }
+  if (elements + widest * double(batch) > kMostElements) throw std::bad_alloc();
   const Recipe recipe{units_.data(), n_layers(), activation, loss, alpha};
   session_.reset(calls_.open(recipe, batch, sparse, keep_gradient));
 }

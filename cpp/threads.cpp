@@ -11,20 +11,18 @@
 #include <omp.h>
 #endif
 #ifndef _WIN32
-#include <unistd.h>
+#include <pthread.h>
 #endif
 
 namespace fastmlp {
 
 namespace {
 
-#ifdef _WIN32
-int process_id() { return 0; }
-#else
-int process_id() { return getpid(); }
-#endif
+std::atomic<bool> forked{false};
 
-std::atomic<int> pool_owner{-1};  // the process that first ran a team; -1: none yet
+#ifndef _WIN32
+const int watching_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+#endif
 
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -34,15 +32,11 @@ inline void pause() {
 
 }  // namespace
 
-int usable_threads(int requested) {
-  const int owner = pool_owner.load(std::memory_order_relaxed);
-  return owner == -1 || owner == process_id() ? requested : 1;
-}
+int usable_threads(int requested) { return forked ? 1 : requested; }
 
 void run_team(int requested, void (*task)(void*, int, int), void* context) {
 #ifdef _OPENMP
   if (requested > 1) {
-    pool_owner.store(process_id(), std::memory_order_relaxed);
 #pragma omp parallel num_threads(requested)
     task(context, omp_get_thread_num(), omp_get_num_threads());
     return;

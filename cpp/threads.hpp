@@ -6,8 +6,9 @@
 
 namespace fastmlp {
 
-/// How many threads a region may have: `requested`, but 1 in a process forked from one that has
-/// already run a team, since an OpenMP pool does not survive fork and would hang.
+/// How many threads a region may have: `requested`, but 1 in a process forked from one that had
+/// this module loaded. An OpenMP pool does not survive a fork, the child would wait for it forever,
+/// and whether there is one cannot be asked: another library may have started it.
 int usable_threads(int requested);
 
 /// Runs task(context, thread, n_threads) on `requested` threads or fewer; returns when all have.

@@ -1,5 +1,6 @@
 """scikit-learn's estimator contract: its checks, its own tests, its ecosystem, its errors."""
 
+import doctest
 import os
 import pathlib
 import pickle
@@ -24,7 +25,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 
 import fastmlp
-from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp import MLPClassifier, MLPRegressor, _mlp
 
 BOTH = [MLPClassifier, MLPRegressor]
 both = pytest.mark.parametrize("Estimator", BOTH)
@@ -63,7 +64,8 @@ def test_scikit_learns_own_tests_pass_on_our_classes():
 
 @both
 def test_parameters_defaults_and_tags_are_scikit_learns(Estimator):
-    assert Estimator().get_params() == theirs(Estimator)().get_params()
+    new = {"n_jobs": None}
+    assert Estimator().get_params() == {**theirs(Estimator)().get_params(), **new}
     ours, reference = get_tags(Estimator()), get_tags(theirs(Estimator)())
     assert ours == reference
     assert repr(Estimator(alpha=3)) == repr(theirs(Estimator)(alpha=3))
@@ -327,6 +329,7 @@ BAD_PARAMETERS = [
     ("n_iter_no_change", [0, -1, 2.5, None, -np.inf]),
     ("max_fun", [0, 1.5, None]),
     ("loss", ["hinge", None]),
+    ("n_jobs", [0, 1.5, "all"]),
 ]
 
 
@@ -342,7 +345,7 @@ def test_bad_parameters_get_scikit_learns_errors(Estimator, name, values):
         return
     for value in values:
         texts = []
-        for cls in (Estimator, theirs(Estimator)):
+        for cls in (Estimator, theirs(Estimator) if name != "n_jobs" else Estimator):
             estimator = cls().set_params(**{name: value})
             for error in (ValueError, TypeError):
                 with pytest.raises(error) as caught:
@@ -505,3 +508,61 @@ def test_lbfgs_reports_its_iterations(Estimator, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == estimator.n_iter_
     assert lines[-1] == f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}"
+
+
+def test_a_single_class_scores_as_scikit_learn_does():
+    X = np.random.RandomState(0).randn(60, 4)
+    fitted = [
+        cls(
+            (5,), early_stopping=True, random_state=0, learning_rate_init=0.01, n_iter_no_change=3
+        ).fit(X, ["only"] * 60)
+        for cls in (MLPClassifier, neural_network.MLPClassifier)
+    ]
+    assert fitted[0].validation_scores_ == fitted[1].validation_scores_
+    assert fitted[0].predict(X).tolist() == ["only"] * 60
+
+
+@quiet
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_divergence_under_early_stopping_ends_as_scikit_learns_does():
+    X = np.random.RandomState(0).randn(200, 5) * 1e160
+    fitted = [
+        cls(
+            (20,), solver="sgd", activation="identity", early_stopping=True, max_iter=20,
+            random_state=0,
+        ).fit(X, np.arange(200) % 2)
+        for cls in (MLPClassifier, neural_network.MLPClassifier)
+    ]  # fmt: skip
+    assert fitted[0].n_iter_ == fitted[1].n_iter_
+    assert fitted[0].validation_scores_ == fitted[1].validation_scores_
+
+
+@quiet
+def test_going_on_after_other_things_happened():
+    """partial_fit after a change of dtype, by a user or by a fit in between."""
+    single = X_iris.astype(np.float32)
+    clf = MLPClassifier((5,), max_iter=3).fit(single, y_iris)
+    clf.coefs_ = [w.astype(np.float64) for w in clf.coefs_]
+    clf.partial_fit(single, y_iris)
+    assert clf.coefs_[0].dtype == np.float64
+    clf.set_params(solver="lbfgs", hidden_layer_sizes=(6,)).fit(X_iris, y_iris)
+    clf.set_params(solver="adam").partial_fit(X_iris, y_iris)
+    assert clf.coefs_[0].shape == (4, 6)
+    with pytest.raises(ValueError, match="not fitted with multilabel input"):
+        clf.partial_fit(X_iris, np.eye(3, dtype=int)[y_iris])
+    reg = MLPRegressor(hidden_layer_sizes=(5,), max_iter=3).fit(X_iris, X_iris[:, :3])
+    with pytest.raises(ValueError, match=r"y has 1 outputs, but the earlier fit .* had 3"):
+        reg.partial_fit(X_iris, y_iris)
+
+
+@pytest.mark.parametrize("y", [scipy.sparse.csr_array(np.eye(150)), y_iris.astype("M8[s]"),
+                               y_iris.astype(str)])  # fmt: skip
+def test_a_regressors_targets_must_be_dense_numbers(y):
+    with pytest.raises(ValueError, match="y must be a dense array of numbers"):
+        MLPRegressor().fit(X_iris, y)
+
+
+def test_examples_in_docstrings():
+    results = doctest.testmod(_mlp)
+    assert results.attempted >= 6
+    assert results.failed == 0

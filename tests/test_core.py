@@ -362,7 +362,9 @@ def test_native_calls_refuse_what_would_read_outside_of_an_array():
     predict()
     for call in (
         lambda: predict(x=np.ones((4, 2))),
-        lambda: predict(x=np.ones((4, 3), np.float32)),
+        lambda: predict(x=np.ones((4, 3), np.longdouble)),
+        lambda: predict(x=np.ones((4, 3), ">f8")),
+        lambda: predict(x=np.frombuffer(b"x" * 97, np.float64, 12, 1).reshape(4, 3)),
         lambda: predict(x=np.ones((3, 4)).T),
         lambda: predict(blocks=[np.ones((3, 2)), np.ones(3)]),
         lambda: predict(blocks=[np.ones((2, 3)).T, np.ones(2)]),

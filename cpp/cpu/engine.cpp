@@ -330,19 +330,80 @@ void set_row(Panels<T> to, int64_t row, const T* values, int64_t width) {
   set_tail(to, row, values, width);
 }
 
+/// IEEE half precision, as NumPy's float16 stores it.
+struct Half {
+  uint16_t bits;
+
+  operator float() const {
+    const uint32_t sign = uint32_t(bits & 0x8000) << 16, exponent = bits >> 10 & 31,
+                   fraction = bits & 1023;
+    if (exponent == 0) {  // zero and subnormals: fraction * 2^-24
+      const float magnitude = float(fraction) * 5.9604644775390625e-8f;
+      return sign ? -magnitude : magnitude;
+    }
+    const uint32_t biased = exponent == 31 ? 255 : exponent + 112;
+    return as_value<float>(int32_t(sign | biased << 23 | fraction << 13));
+  }
+};
+
 /// Copies rows of a dense matrix, row source(r) of it to row r, for r in [begin, end). Several rows
 /// together, panel by panel: the places they go to are then neighbours.
+template <class S, class T, class Source>
+void gather_from(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, int64_t end,
+                 Source source) {
+  constexpr int64_t L = kLanes<T>, kTogether = 8;
+  constexpr bool same = __is_same(S, T);
+  for (int64_t first = begin; first < end; first += kTogether) {
+    const int64_t beyond = first + kTogether < end ? first + kTogether : end;
+    const S* from[kTogether];
+    for (int64_t r = first; r < beyond; ++r)
+      from[r - first] = reinterpret_cast<const S*>(x.dense + source(r) * x.stride);
+    for (int64_t p = 0; p < width / L; ++p)
+      for (int64_t r = first; r < beyond; ++r) {
+        const S* values = from[r - first] + p * L;
+        if constexpr (same) {
+          store(to.at(p, r), load(values));
+        } else {
+          for (int64_t lane = 0; lane < L; ++lane) to.at(p, r)[lane] = T(values[lane]);
+        }
+      }
+    for (int64_t r = first; r < beyond; ++r) {
+      if constexpr (same) {
+        set_tail(to, r, from[r - first], width);
+      } else {
+        for (int64_t j = width / L * L; j < width; ++j)
+          to.at(j / L, r)[j % L] = T(from[r - first][j]);
+      }
+    }
+  }
+}
+
 template <class T, class Source>
 void gather(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, int64_t end,
             Source source) {
-  constexpr int64_t L = kLanes<T>, kTogether = 8;
-  for (int64_t first = begin; first < end; first += kTogether) {
-    const int64_t beyond = first + kTogether < end ? first + kTogether : end;
-    const T* from[kTogether];
-    for (int64_t r = first; r < beyond; ++r) from[r - first] = x.values + source(r) * x.stride;
-    for (int64_t p = 0; p < width / L; ++p)
-      for (int64_t r = first; r < beyond; ++r) store(to.at(p, r), load(from[r - first] + p * L));
-    for (int64_t r = first; r < beyond; ++r) set_tail(to, r, from[r - first], width);
+  switch (x.type) {
+    case ElementType::f16:
+      return gather_from<Half>(x, width, to, begin, end, source);
+    case ElementType::f32:
+      return gather_from<float>(x, width, to, begin, end, source);
+    case ElementType::f64:
+      return gather_from<double>(x, width, to, begin, end, source);
+    case ElementType::i8:
+      return gather_from<int8_t>(x, width, to, begin, end, source);
+    case ElementType::i16:
+      return gather_from<int16_t>(x, width, to, begin, end, source);
+    case ElementType::i32:
+      return gather_from<int32_t>(x, width, to, begin, end, source);
+    case ElementType::i64:
+      return gather_from<int64_t>(x, width, to, begin, end, source);
+    case ElementType::u8:
+      return gather_from<uint8_t>(x, width, to, begin, end, source);
+    case ElementType::u16:
+      return gather_from<uint16_t>(x, width, to, begin, end, source);
+    case ElementType::u32:
+      return gather_from<uint32_t>(x, width, to, begin, end, source);
+    case ElementType::u64:
+      return gather_from<uint64_t>(x, width, to, begin, end, source);
   }
 }
 

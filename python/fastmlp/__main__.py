@@ -48,6 +48,13 @@ def read_table(path: Path, target: str) -> tuple[Array, Array]:
     """
     if not path.is_file():
         raise TableError(f"--data: no such file: {path}")
+    try:
+        return _read_table(path, target)
+    except (UnicodeDecodeError, gzip.BadGzipFile, csv.Error, EOFError) as error:
+        raise TableError(f"{path}: not a CSV file in UTF-8: {error}") from error
+
+
+def _read_table(path: Path, target: str) -> tuple[Array, Array]:
     open_text = gzip.open if path.suffix == ".gz" else open
     with open_text(path, "rt", newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
@@ -78,8 +85,8 @@ def number(text: str, where: str, name: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise TableError(f"{where}, column {name!r}: {text!r} is not a number")
+    if not abs(value) <= np.finfo(np.float32).max:
+        raise TableError(f"{where}, column {name!r}: {text!r} is not a number of float32")
     return value
 
 
@@ -92,7 +99,7 @@ def as_targets(y: Array) -> tuple[Array, bool]:
     if not np.isfinite(values).all():
         raise TableError("--target: some of its values are not finite numbers")
     whole = np.all(values == np.round(values)) and len(np.unique(values)) <= 20
-    return (values.astype(int), True) if whole else (values, False)
+    return values, bool(whole)
 
 
 class Bar(io.TextIOBase):
@@ -219,7 +226,7 @@ def main() -> int:
     sizes = "-".join(map(str, [X.shape[1], *HIDDEN, outputs]))
     print(
         f"network {sizes}, relu, adam, float32, batches of {BATCH}; "
-        f"engine {_native.engine()}, {n_threads()} threads\n",
+        f"engine {_native.engine()}, {n_threads(None)} threads\n",
         flush=True,
     )
     rows, losses = compare(X, y, classify, arguments.epochs)

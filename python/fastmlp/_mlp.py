@@ -1,5 +1,6 @@
 """The estimators: scikit-learn's multi-layer perceptrons, trained and evaluated by the core."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
-from sklearn.metrics import accuracy_score, r2_score
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
@@ -27,6 +26,7 @@ from fastmlp._parameters import (
     check_parameters,
     infinity,
     integer,
+    nothing,
     option,
     random_state,
     real,
@@ -35,8 +35,10 @@ from fastmlp._parameters import (
 from fastmlp._training import (
     Data,
     Optimizer,
+    as_block,
     fit_lbfgs,
     fit_stochastic,
+    is_native_array,
     n_threads,
     native_rows,
     split_rows,
@@ -67,6 +69,7 @@ _RULES = {
     "epsilon": real(0, brackets="()"),
     "n_iter_no_change": any_of(integer(1), infinity),
     "max_fun": integer(1),
+    "n_jobs": any_of(integer(1), integer(-(2**31), -1, "[]"), nothing),
 }
 
 _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
@@ -121,7 +124,11 @@ _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
     n_iter_no_change : int or inf, default=10
         Epochs without progress after which 'sgd' and 'adam' stop.
     max_fun : int, default=15000
-        Most evaluations of the loss by 'lbfgs'."""
+        Most evaluations of the loss by 'lbfgs'.
+    n_jobs : int or None, default=None
+        Most threads. None is all that CPU affinity, the cgroup's quota, OMP_NUM_THREADS and
+        threadpoolctl's limits leave, -1 too, -2 one less; OpenMP's limits hold for any value.
+        Fewer are used where they are faster. The model is the same for any number."""
 
 _ATTRIBUTES = """loss_ : float
         The training loss of the last epoch or iteration, penalty included.
@@ -164,12 +171,14 @@ def _unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
 
     Fitting replaces attributes and never changes their values in place, so the references suffice.
     """
-    before = dict(vars(estimator))
+    now = vars(estimator)
+    before = dict(now)
     try:
         yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        now.update(before)  # first, so that no other thread ever sees it unfitted
+        for name in now.keys() - before.keys():
+            del now[name]
         raise
 
 
@@ -180,7 +189,10 @@ def _check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Ar
     if isinstance(sample_weight, Number):
         sample_weight = np.full(n, sample_weight)
     weights: Array = check_array(
-        sample_weight, ensure_2d=False, dtype=dtype, order="C", input_name="sample_weight"
+        sample_weight,
+        ensure_2d=False,
+        dtype=(np.float64, np.float32),
+        input_name="sample_weight",
     )
     if weights.ndim != 1:
         raise ValueError(
@@ -191,7 +203,7 @@ def _check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Ar
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}!")
     if not np.any(weights):
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weights
+    return as_block(weights, dtype)
 
 
 def _has_partial_fit(estimator: "_MultilayerPerceptron") -> bool:
@@ -248,6 +260,7 @@ class _MultilayerPerceptron(BaseEstimator):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        n_jobs: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -272,6 +285,7 @@ class _MultilayerPerceptron(BaseEstimator):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.n_jobs = n_jobs
 
     # --- what the subclasses say about y ---------------------------------------------------------
 
@@ -338,20 +352,28 @@ class _MultilayerPerceptron(BaseEstimator):
             accept_sparse=["csr", "csc"],
             multi_output=True,
             y_numeric=not is_classifier(self),
-            dtype=(np.float64, np.float32),
+            # an array of other numbers stays as it is: the core converts it batch by batch
+            dtype="numeric" if is_native_array(X) else (np.float64, np.float32),
             reset=first,
         )
-        if y.ndim == 2 and y.shape[1] == 1:
+        if y.ndim == 2 and y.shape[1] == 1 and not issparse(y):
             y = column_or_1d(y, warn=True)
         n = X.shape[0]
-        dtype = X.dtype if first else self.coefs_[0].dtype
+        dtype: npt.DTypeLike = np.float32 if X.dtype == np.float32 else np.float64
+        if not first:
+            dtype = self.coefs_[0].dtype
         targets, y = self._encode_targets(y, dtype, keep=incremental or not first)
         weights = _check_sample_weight(sample_weight, n, dtype)
         data = Data(native_rows(X, dtype), targets, weights, y, n)
 
         units = [X.shape[1], *hidden, self.n_outputs_]
         random = check_random_state(self.random_state)
-        blocks = self._initialize(units, dtype, random) if first else self._blocks()
+        blocks = self._initialize(units, dtype, random) if first else self._blocks(dtype)
+        if len(blocks[-1]) != units[-1]:
+            raise ValueError(
+                f"y has {units[-1]} outputs, but the earlier fit that training goes on from had "
+                f"{len(blocks[-1])}."
+            )
         if [len(blocks[0]), *(len(bias) for bias in blocks[1::2])] != units:
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r} with {units[0]} features and "
@@ -415,11 +437,10 @@ class _MultilayerPerceptron(BaseEstimator):
                 blocks.append(random.uniform(-bound, bound, shape).astype(dtype, copy=False))
         return blocks
 
-    def _blocks(self) -> Blocks:
+    def _blocks(self, dtype: npt.DTypeLike) -> Blocks:
         """The fitted parameters in the core's order, whatever a user did to `coefs_`."""
-        dtype = self.coefs_[0].dtype
         pairs = zip(self.coefs_, self.intercepts_, strict=True)
-        return [np.ascontiguousarray(block, dtype=dtype) for pair in pairs for block in pair]
+        return [as_block(block, dtype) for pair in pairs for block in pair]
 
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":
@@ -436,7 +457,9 @@ class _MultilayerPerceptron(BaseEstimator):
     def _make_optimizer(self, *, goes_on: bool) -> Optimizer:
         earlier = getattr(self, "_optimizer", None)
         if goes_on and earlier is not None:
-            return replace(earlier)
+            shapes = [weight.shape for weight in self.coefs_]
+            if all([block.shape for block in state[::2]] == shapes for state in earlier.state):
+                return replace(earlier)
         return Optimizer(
             solver=self.solver,
             learning_rate_init=float(self.learning_rate_init),
@@ -454,16 +477,41 @@ class _MultilayerPerceptron(BaseEstimator):
 
     def _forward(self, X: Any) -> Array:
         """The output layer's activations (n_samples, n_outputs) for user's X."""
+        if self._is_clean(X):
+            return self._predict_rows(self._blocks(X.dtype), X, None)
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        blocks = self._blocks()
-        dtype = np.float32 if np.result_type(X, blocks[0]) == np.float32 else np.float64
-        blocks = [block.astype(dtype, copy=False) for block in blocks]
-        return self._predict_rows(blocks, native_rows(X, dtype), None)
+        single = np.result_type(X.dtype, self.coefs_[0].dtype) == np.float32
+        dtype = np.float32 if single else np.float64
+        return self._predict_rows(self._blocks(dtype), native_rows(X, dtype), None)
+
+    def _is_clean(self, X: Any) -> bool:
+        """Whether X needs none of scikit-learn's validation, which takes 100 us.
+
+        That is a C-contiguous array of the network's own dtype and shape, finite, and no feature
+        names to compare. All else, errors and warnings included, goes through the validation.
+        """
+        attributes = vars(self)
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.shape[0] > 0
+            and "coefs_" in attributes
+            and X.dtype == self.coefs_[0].dtype
+            and X.dtype.char in "fd"
+            and X.shape[1] == self.n_features_in_
+            and "feature_names_in_" not in attributes
+            and X.flags.c_contiguous
+            and X.flags.aligned
+            # infinite or NaN where an element is (or where the sum overflows: then validate)
+            and math.isfinite(np.add.reduce(X, axis=None))
+        )
 
     def _predict_rows(self, blocks: Blocks, x: Rows, rows: Order | None) -> Array:
+        few = rows is None and isinstance(x, np.ndarray) and len(x) < 64  # not worth a second
+        threads = 1 if few else n_threads(self.n_jobs)
         return _native.predict(
-            blocks, self.activation, self._loss_name(), x, rows, n_threads=n_threads()
+            blocks, self.activation, self._loss_name(), x, rows, n_threads=threads
         )
 
     def __sklearn_tags__(self) -> Any:
@@ -502,7 +550,7 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
     >>> X, y = make_classification(n_samples=100, random_state=1)
     >>> clf = MLPClassifier(random_state=1, max_iter=300).fit(X, y)
     >>> clf.predict(X[:5])
-    array([0, 0, 1, 1, 0])
+    array([1, 1, 1, 0, 0])
     """
 
     loss = "log_loss"
@@ -543,6 +591,8 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
             if known is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
         elif known is None:
+            from sklearn.preprocessing import LabelBinarizer
+
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
             self.classes_ = unique_labels(classes)
@@ -554,6 +604,8 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
 
     def _encode_targets(self, y: Array, dtype: npt.DTypeLike, keep: bool) -> tuple[Array, Array]:
         if not keep:
+            from sklearn.preprocessing import LabelBinarizer
+
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         elif self.warm_start:
@@ -571,6 +623,11 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
                     "`y` has classes not in `self.classes_`. "
                     f"`self.classes_` has {self.classes_}. 'y' has {labels}."
                 )
+        if self._is_multilabel() != type_of_target(y).startswith("multilabel"):
+            raise ValueError(
+                f"The object was {'' if self._is_multilabel() else 'not '}fitted with multilabel "
+                f"input, but y is {type_of_target(y)!r}."
+            )
         if self._is_multilabel():
             targets = np.asarray(self._label_binarizer.transform(y), dtype=dtype, order="C")
             self.n_outputs_ = targets.shape[1]
@@ -587,19 +644,20 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         return "log_loss" if softmax else "binary_log_loss"
 
     def _validation_score(self, blocks: Blocks, data: Data, rows: Order) -> float:
-        probabilities = self._predict_rows(blocks, data.x, rows)
-        if not np.isfinite(probabilities).all():
-            return float(np.nan)
-        weights = None if data.weights is None else data.weights[rows]
-        predicted = self._decide(probabilities)
-        return float(accuracy_score(data.y[rows], predicted, sample_weight=weights))
+        # accuracy_score's definition; calling it would take longer than the epoch on small data
+        right = self._decide(self._predict_rows(blocks, data.x, rows)) == data.y[rows]
+        if right.ndim == 2:
+            right = right.all(axis=1)
+        return float(
+            np.average(right, weights=None if data.weights is None else data.weights[rows])
+        )
 
     def _decide(self, probabilities: Array) -> Array:
         """Class numbers (n,), or the 0/1 matrix (n, n_labels) of multilabel."""
         if self._is_multilabel():
             return (probabilities > 0.5).astype(int)
         if self.n_outputs_ == 1:
-            return (probabilities[:, 0] > 0.5).astype(int)
+            return (probabilities[:, 0] > 0.5).astype(int) * (len(self.classes_) - 1)
         return np.argmax(probabilities, axis=1)
 
     def predict(self, X: Any) -> Array:
@@ -617,7 +675,7 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         probabilities = self._forward(X)
         if self._is_multilabel():  # sparse y gives sparse predictions
             return self._label_binarizer.inverse_transform(probabilities)
-        return self.classes_.take(self._decide(probabilities), mode="clip")
+        return self.classes_[self._decide(probabilities)]
 
     def predict_proba(self, X: Any) -> Array:
         """Predict class probabilities.
@@ -719,6 +777,7 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        n_jobs: int | None = None,
     ) -> None:
         self.loss = loss
         super().__init__(
@@ -745,6 +804,7 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
             epsilon=epsilon,
             n_iter_no_change=n_iter_no_change,
             max_fun=max_fun,
+            n_jobs=n_jobs,
         )
 
     @available_if(_has_partial_fit)
@@ -774,6 +834,8 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
             return self._fit(X, y, sample_weight, incremental=True)
 
     def _encode_targets(self, y: Array, dtype: npt.DTypeLike, keep: bool) -> tuple[Array, Array]:
+        if issparse(y) or y.dtype.kind not in "fiub":
+            raise ValueError(f"y must be a dense array of numbers, got {type(y)} of {y.dtype}.")
         if self.loss == "poisson" and np.any(y < 0):
             raise ValueError(
                 "Some value(s) of y are out of the valid range of the loss 'poisson': "
@@ -787,6 +849,8 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
         return self.loss
 
     def _validation_score(self, blocks: Blocks, data: Data, rows: Order) -> float:
+        from sklearn.metrics import r2_score
+
         predicted = self._predict_rows(blocks, data.x, rows)
         if not np.isfinite(predicted).all():
             return float(np.nan)

@@ -81,10 +81,11 @@ boolean = any_of(instance(bool, "bool"), instance(np.bool_, "numpy.bool"))
 verbosity = any_of(integer(0), instance(bool, "bool"), instance(np.bool_, "numpy.bool"))
 infinity = Rule(lambda value: isinstance(value, Real) and value == np.inf, "a float among {inf}")
 array_like = Rule(_is_array_like, "an array-like")
+nothing = Rule(lambda value: value is None, "None")
 random_state = any_of(
     integer(0, 2**32 - 1, "[]"),
     instance(np.random.RandomState, "numpy.random.mtrand.RandomState"),
-    Rule(lambda value: value is None, "None"),
+    nothing,
 )
 
 

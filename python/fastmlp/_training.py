@@ -4,16 +4,16 @@ Every random number is drawn from the estimator's ``RandomState`` in scikit-lear
 and biases layer by layer, the validation split, then one shuffle per epoch.
 """
 
+import os
 import warnings
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeAlias
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 
 from fastmlp import _native
 from fastmlp._typing import Array, Blocks, Order, Rows
@@ -36,18 +36,48 @@ def native_rows(X: Any, dtype: npt.DTypeLike) -> Rows:
     if issparse(X):
         X = X.tocsr()
         return (
-            np.ascontiguousarray(X.data, dtype=dtype),
-            np.ascontiguousarray(X.indices, dtype=np.int32),
-            np.ascontiguousarray(X.indptr, dtype=np.int64),
+            as_block(X.data, dtype),
+            as_block(X.indices, np.int32),
+            as_block(X.indptr, np.int64),
         )
-    X = np.asarray(X, dtype=dtype)
-    contiguous_rows = X.strides[1] == X.itemsize and X.strides[0] % X.itemsize == 0
+    if not is_native_array(X):
+        X = np.asarray(X, dtype=dtype)
+    contiguous_rows = X.strides[1] == X.itemsize or X.shape[1] == 1
     return X if contiguous_rows and X.flags.aligned else np.array(X, order="C")
 
 
-def n_threads() -> int:
-    """Threads to use: what affinity, the cgroup's quota and OpenMP's own limits leave."""
-    return max(1, min(int(joblib.cpu_count()), _native.max_threads()))
+def is_native_array(X: Any) -> bool:
+    """Whether X is an array of numbers that the core reads, and converts, row by row."""
+    kind = X.dtype if isinstance(X, np.ndarray) else None
+    return kind is not None and kind.kind in "fiub" and kind.isnative and kind.itemsize <= 8
+
+
+def as_block(array: Any, dtype: npt.DTypeLike) -> Array:
+    """`array` C-contiguous, aligned and of the core's dtype; itself where it is so."""
+    return np.require(array, dtype, ["C", "A"])
+
+
+def n_threads(n_jobs: int | None) -> int:
+    """Threads to use.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        None is all that affinity, the cgroup's quota and OpenMP's own limits (OMP_NUM_THREADS,
+        threadpoolctl) leave; -1 too, -2 one less. More than OpenMP's limit is never taken.
+    """
+    affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    cpus = _cpu_count(os.getpid(), len(affinity))
+    wanted = cpus if n_jobs is None else n_jobs if n_jobs > 0 else cpus + 1 + n_jobs
+    return max(1, min(wanted, _native.max_threads()))
+
+
+@cache
+def _cpu_count(process: int, affinity: int) -> int:
+    """Ask anew where the arguments differ: it takes 50 us, for it reads the cgroup's files."""
+    import joblib
+
+    return int(joblib.cpu_count())
 
 
 @dataclass
@@ -139,6 +169,8 @@ def split_rows(
     ValueError
         Fewer than two validation rows, or a class with too few members to stratify.
     """
+    from sklearn.model_selection import train_test_split
+
     if stratify is not None:
         stratify = np.where(stratify, "True", "False")
     train, validation = train_test_split(
@@ -163,7 +195,7 @@ class Progress:
         """Record an epoch that has ended; counts the epochs without improvement."""
         e = self.estimator
         if validation is None:
-            improved = e.loss_ <= e.best_loss_ - e.tol
+            improved = not e.loss_ > e.best_loss_ - e.tol
             e.best_loss_ = min(e.best_loss_, e.loss_)
         else:
             blocks = network.read(0)
@@ -219,11 +251,11 @@ def fit_stochastic(
     n = data.n if train is None else len(train)
     network.write(0, blocks)
     for slot, state in enumerate(optimizer.state, start=1):
-        network.write(slot, state)
+        network.write(slot, [as_block(block, blocks[0].dtype) for block in state])
     progress = Progress(e, blocks)
     permutation = np.arange(n)
     order = train
-    threads = n_threads()
+    threads = n_threads(e.n_jobs)
     e.n_iter_ = 0
     try:
         for _ in range(e.max_iter):
@@ -291,7 +323,7 @@ def fit_lbfgs(estimator: Any, network: Network, blocks: Blocks, data: Data) -> B
             new[place] = part.reshape(blocks[place].shape)
         return new
 
-    threads = n_threads()
+    threads = n_threads(e.n_jobs)
 
     def loss_and_gradient(theta: Array) -> tuple[float, Array]:
         network.write(0, unflat(theta))
