@@ -102,6 +102,46 @@ using RowsFunction = void (*)(Session<T>&, const Chunk<T>&, int64_t begin, int64
 /// costs more in barriers than it takes off.
 constexpr double kWorkPerThread = 4e5;
 
+/// The leader's watch over its team, from pass to pass: on a busy machine, or where a step is too
+/// small, a team can be slower than the leader alone, sometimes a hundredfold. So the first steps
+/// are made alone, for comparison; a team found slower is given up for a while, for twice as long
+/// the next time, and then tried again.
+class Watch {
+ public:
+  bool team_rests() const { return rests_ > 0; }
+
+  void step_begins() { began_ = seconds(); }
+
+  /// Judges a step over `rows` rows by a team, or by the leader alone while the team rests. True if
+  /// it is time for the other way.
+  bool step_ends(bool by_team, int64_t rows) {
+    const double time = seconds() - began_;
+    time_ += time;
+    rows_ += double(rows);
+    if (!by_team) {
+      rests_ -= time;
+      if (team_rests()) return false;
+      alone_ = time_ / rows_;
+      time_ = rows_ = 0;
+      return true;
+    }
+    if (time_ < kWindow) return false;
+    const bool slower = time_ / rows_ > alone_;
+    last_rest_ = !slower ? 0 : last_rest_ == 0 ? kFirstRest : 2 * last_rest_;
+    if (last_rest_ > kLongestRest) last_rest_ = kLongestRest;
+    rests_ = last_rest_;
+    time_ = rows_ = 0;
+    return slower;
+  }
+
+ private:
+  static constexpr double kWindow = 3e-3, kFirstRest = 1e-3, kLongestRest = 1.0;  // seconds
+  double began_ = 0;
+  double time_ = 0, rows_ = 0;  // of this way, so far
+  double alone_ = 0;            // seconds per row
+  double rests_ = kFirstRest, last_rest_ = 0;
+};
+
 }  // namespace
 
 template <class T>
@@ -115,9 +155,7 @@ struct Session {
   double* row_loss;  // (chunk_rows,)
   double* penalty;   // sum of squared weights, per unit
   int64_t units;     // of all layers
-  // A team that is slower than one thread is given up for a while: see run_job.
-  double alone_for;  // seconds that one thread is still to work alone
-  double last_wait;  // how long it was to, the last time
+  Watch watch;
 };
 
 namespace {
@@ -718,32 +756,6 @@ auto find_solver(int index, List<S...>) {
 
 // --- passes over the data ------------------------------------------------------------------------
 
-/// The leader's watch over its team: on a busy machine, or where a step is too small, the barriers
-/// can cost more than the other threads take off.
-class Watch {
- public:
-  void work_begins() {
-    mark_ = seconds();
-    if (since_ == 0) since_ = mark_;
-  }
-  void work_ends() { busy_ += seconds() - mark_; }
-
-  double elapsed() const { return seconds() - since_; }
-
-  /// Whether the leader alone would have been faster than its team of late.
-  bool team_is_late(int n_threads) {
-    constexpr double kJudge = 2e-4, kForget = 2e-2;  // seconds
-    const double time = elapsed();
-    if (time < kJudge) return false;
-    const bool late = time > busy_ * n_threads;
-    if (time > kForget) since_ = busy_ = 0;
-    return late;
-  }
-
- private:
-  double since_ = 0, busy_ = 0, mark_ = 0;
-};
-
 /// What the threads of one pass share. With options the pass makes a step per batch; without, it
 /// leaves the gradient over its one batch in the layers' `gradient`.
 template <class T>
@@ -763,7 +775,6 @@ struct Job {
   int64_t steps = 0;   // made so far
   double loss = 0;     // summed so far
   bool leave = false;  // all threads are to return after the step at hand, says the leader
-  bool late = false;   // because it would be faster alone
 };
 
 /// The sum of the weights of positions [start, end) of the pass.
@@ -829,13 +840,14 @@ void run_pass(void* context, int thread, int n_threads) {
   const int64_t first = first_unit(s, thread, n_threads);
   const int64_t beyond = first_unit(s, thread + 1, n_threads);
   int64_t start = job.next, steps = job.steps;
-  Watch watch;
+  Watch& watch = s.watch;
   for (bool leave = false; start < n && !leave; start += job.batch) {
     const int64_t end = start + job.batch < n ? start + job.batch : n;
     const double total = weight_sum(job, start, end);
     if (total == 0) continue;  // rows that count for nothing move nothing
     ++steps;
     double data_loss = 0;
+    if (watches) watch.step_begins();
     for (int64_t row = start; row < end; row += s.chunk_rows) {
       const int64_t rows = row + s.chunk_rows < end ? s.chunk_rows : end - row;
       const bool last = row + rows == end;
@@ -843,11 +855,8 @@ void run_pass(void* context, int thread, int n_threads) {
           job.data,     job.pass.order, row,          rows,
           row == start, last,           T(1 / total), job.options ? T(1) : T(job.value_scale)};
       const Share mine(rows, kTileRows<T>, thread, n_threads);
-      if (watches) watch.work_begins();
       run_rows(s, chunk, mine.begin, mine.end);
-      if (watches) watch.work_ends();
       job.barrier.wait(n_threads);
-      if (watches) watch.work_begins();
       if (leads)
         for (int64_t r = 0; r < rows; ++r) data_loss += s.row_loss[r];
       const WeightsPhase<T> phase{s, chunk, first, beyond, columns};
@@ -857,11 +866,7 @@ void run_pass(void* context, int thread, int n_threads) {
       } else {
         phase.run(KeepGradient<T>{});
       }
-      if (watches) {
-        watch.work_ends();
-        if (n_threads > 1 && last) job.late = watch.team_is_late(n_threads);
-        job.leave = job.late || (n_threads == 1 && watch.elapsed() > s.alone_for);
-      }
+      if (watches && last) job.leave = watch.step_ends(!watch.team_rests(), end - start);
       job.barrier.wait(n_threads);
     }
     leave = job.leave;
@@ -892,7 +897,6 @@ int worthwhile_threads(const Layer<T>* layers, int n_layers, int64_t rows, int r
 template <class T>
 EpochResult run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batch,
                     const SolverOptions* options) {
-  constexpr double kFirstWait = 2e-3, kLongestWait = 1.0;  // seconds
   const int64_t rows = s->chunk_rows < batch ? s->chunk_rows : batch;
   const int n_threads = worthwhile_threads(s->layers, s->n_layers, rows, pass.n_threads);
   const bool mean = mean_over_outputs(s->loss, Losses{});
@@ -904,21 +908,9 @@ EpochResult run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_
     job.scratch_bytes = place_columns<T>(nullptr, s->layers[0].in, job.entries, &measure);
     job.scratch = static_cast<char*>(allocate(job.scratch_bytes * size_t(n_threads)));
   }
-  // A team that was late is tried again after a while, and after twice as long if it is late again.
   while (job.next < pass.n) {
-    const bool alone = s->alone_for > 0;
-    const double began = seconds();
-    job.leave = job.late = false;
-    run_team(alone ? 1 : n_threads, run_pass<T>, &job);
-    if (alone) {
-      s->alone_for -= seconds() - began;
-    } else if (job.late) {
-      s->last_wait = s->last_wait == 0 ? kFirstWait : 2 * s->last_wait;
-      if (s->last_wait > kLongestWait) s->last_wait = kLongestWait;
-      s->alone_for = s->last_wait;
-    } else {
-      s->last_wait = 0;
-    }
+    job.leave = false;
+    run_team(s->watch.team_rests() ? 1 : n_threads, run_pass<T>, &job);
   }
   release(job.scratch);
   return {job.loss / double(pass.n), job.steps};
