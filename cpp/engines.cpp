@@ -22,21 +22,21 @@ const Engine* const kEngines[] = {
 const int kNumEngines = int(sizeof kEngines / sizeof kEngines[0]);
 
 const Engine& find_engine(const char* name) {
-  std::string wanted = name ? name : "", source = "engine";
+  std::string wanted = name ? name : "";
+  const char* source = "engine";
   if (wanted.empty()) {
     if (const char* forced = std::getenv("FASTMLP_ENGINE")) wanted = forced;
     source = "FASTMLP_ENGINE";
   }
-  std::string known;
   for (const Engine* engine : kEngines) {
-    if (wanted.empty() ? engine->available() : wanted == engine->name) {
-      if (!engine->available())
-        throw std::invalid_argument(source + "='" + wanted + "': this machine cannot run it.");
-      return *engine;
-    }
-    known += (known.empty() ? "" : ", ") + std::string(engine->name);
+    if (wanted.empty() ? !engine->available() : wanted != engine->name) continue;
+    if (engine->available()) return *engine;
+    throw std::invalid_argument(source + ("='" + wanted) + "': this machine cannot run it.");
   }
-  throw std::invalid_argument(source + " must be one of " + known + ". Got '" + wanted +
+  std::string known;
+  for (const Engine* engine : kEngines)
+    known += (known.empty() ? "" : ", ") + std::string(engine->name);
+  throw std::invalid_argument(source + (" must be one of " + known) + ". Got '" + wanted +
                               "' instead.");
 }
 

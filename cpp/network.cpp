@@ -28,18 +28,30 @@ std::vector<int> slots_of(List<Items...>) {
 
 }  // namespace
 
-std::vector<std::string> activation_names() { return names_of(Activations{}); }
-std::vector<std::string> loss_names() { return names_of(Losses{}); }
-std::vector<std::string> solver_names() { return names_of(Solvers<float>{}); }
+const std::vector<std::string>& activation_names() {
+  static const auto names = names_of(Activations{});
+  return names;
+}
+
+const std::vector<std::string>& loss_names() {
+  static const auto names = names_of(Losses{});
+  return names;
+}
+
+const std::vector<std::string>& solver_names() {
+  static const auto names = names_of(Solvers<float>{});
+  return names;
+}
+
 std::vector<std::string> link_names() { return links_of(Losses{}); }
+
 int solver_slots(int solver) { return slots_of(Solvers<float>{}).at(size_t(solver)); }
 
 int find_name(const char* what, const std::vector<std::string>& names, const std::string& name) {
-  std::string allowed;
-  for (size_t i = 0; i < names.size(); ++i) {
+  for (size_t i = 0; i < names.size(); ++i)
     if (names[i] == name) return int(i);
-    allowed += (i ? ", " : "") + names[i];
-  }
+  std::string allowed;
+  for (const std::string& known : names) allowed += (allowed.empty() ? "" : ", ") + known;
   throw std::invalid_argument(std::string(what) + " must be one of " + allowed + ". Got '" + name +
                               "' instead.");
 }

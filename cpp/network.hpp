@@ -11,9 +11,9 @@
 namespace fastmlp {
 
 /// The names in the lists of formulas/, in their order.
-std::vector<std::string> activation_names();
-std::vector<std::string> loss_names();
-std::vector<std::string> solver_names();
+const std::vector<std::string>& activation_names();
+const std::vector<std::string>& loss_names();
+const std::vector<std::string>& solver_names();
 /// The output activation that belongs to each loss, in the order of loss_names().
 std::vector<std::string> link_names();
 /// Values that a solver remembers per weight.

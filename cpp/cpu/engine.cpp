@@ -224,7 +224,7 @@ T softmax(Panels<T> z, int64_t outputs, int64_t row, const Panels<T>* y) {
   return y ? sum<T>(likelihood) - log(splat<V>(sum_exp))[0] : T(0);
 }
 
-/// The same for a row in each lane, `outputs` vectors of z.
+/// The same for a row in each lane, `outputs` vectors of z, and of y unless null.
 template <class T>
 Vec<T> softmax_lanes(T (*z)[kLanes<T>], const T (*y)[kLanes<T>], int64_t outputs) {
   using V = Vec<T>;
@@ -234,7 +234,7 @@ Vec<T> softmax_lanes(T (*z)[kLanes<T>], const T (*y)[kLanes<T>], int64_t outputs
   for (int64_t j = 0; j < outputs; ++j) {
     const V shifted = load(z[j]) - top, e = exp(shifted);
     total += e;
-    likelihood += load(y[j]) * shifted;
+    if (y) likelihood += load(y[j]) * shifted;
     store(z[j], e);
   }
   for (int64_t j = 0; j < outputs; ++j) store(z[j], load(z[j]) / total);
@@ -306,12 +306,19 @@ void take_loss(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end)
 /// z of rows [0, rows) replaced by the predictions.
 template <class T, class Loss>
 void apply_link(Panels<T> z, int64_t outputs, int64_t rows) {
-  for (int64_t r = 0; r < rows; ++r) {
-    if constexpr (Loss::kRowwise) {
-      softmax<T>(z, outputs, r, nullptr);
-    } else {
-      for (int64_t p = 0; p < panel_count<T>(outputs); ++p)
-        store(z.at(p, r), Loss::link(load(z.at(p, r))));
+  constexpr int64_t L = kLanes<T>;
+  if constexpr (!Loss::kRowwise) {
+    for (int64_t p = 0; p < panel_count<T>(outputs); ++p)
+      for (int64_t r = 0; r < rows; ++r) store(z.at(p, r), Loss::link(load(z.at(p, r))));
+  } else if (outputs > L || rows == 1) {
+    for (int64_t r = 0; r < rows; ++r) softmax<T>(z, outputs, r, nullptr);
+  } else {
+    Turned<T> turned;
+    for (int64_t row = 0; row < rows; row += L) {
+      const int64_t count = row + L < rows ? L : rows - row;
+      turned.take(z, 0, row, count, outputs);
+      softmax_lanes<T>(turned.values, nullptr, outputs);
+      turned.put(z, 0, row, count, outputs);
     }
   }
 }

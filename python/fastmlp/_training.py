@@ -54,7 +54,8 @@ def is_native_array(X: Any) -> bool:
 
 def as_block(array: Any, dtype: npt.DTypeLike) -> Array:
     """`array` C-contiguous, aligned and of the core's dtype; itself where it is so."""
-    return np.require(array, dtype, ["C", "A"])
+    block = np.ascontiguousarray(array, dtype=dtype)
+    return block if block.flags.aligned else block.copy()
 
 
 def n_threads(n_jobs: int | None) -> int:
