@@ -316,6 +316,14 @@ PYBIND11_MODULE(_native, m) {
       "The engine in use: the first available, or what FASTMLP_ENGINE says.");
   m.def("max_threads", max_threads,
         "OpenMP's limit for this module: OMP_NUM_THREADS, threadpoolctl.");
+  m.def(
+      "peak",
+      [](bool single) {
+        const Engine& engine = find_engine("");
+        py::gil_scoped_release release;
+        return single ? engine.f32.peak() : engine.f64.peak();
+      },
+      "single"_a, "Operations per second of one thread on registers alone, in float32 or float64.");
   m.def("predict", predict_any, "blocks"_a, "activation"_a, "loss"_a, "x"_a, "order"_a = py::none(),
         py::kw_only(), "n_threads"_a, "engine"_a = "",
         "Predictions (n, outputs) of the network [weight, bias, ...] for rows of x.");

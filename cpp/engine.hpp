@@ -80,6 +80,9 @@ struct Operations {
   double (*gradient)(Session<T>*, const Data<T>&, const Pass&, T* const* blocks);
   /// The predictions of a network given by `blocks`, into out (n, outputs).
   void (*predict)(const Recipe&, const T* const* blocks, const Rows<T>&, const Pass&, T* out);
+  /// Floating-point operations per second that one thread reaches on registers alone: the floor
+  /// that benchmarks are held against.
+  double (*peak)();
 };
 
 struct Engine {

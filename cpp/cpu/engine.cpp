@@ -1198,6 +1198,29 @@ void predict(const Recipe& recipe, const T* const* blocks, const Rows<T>& x, con
   release(block);
 }
 
+/// Chains of multiply-adds, as many as hide their latency, best of many short runs.
+template <class T>
+__attribute__((noinline)) double peak() {
+  constexpr int kChains = 10, kTurns = 20000, kRuns = 50;
+  Vec<T> sums[kChains];
+  for (int c = 0; c < kChains; ++c) sums[c] = splat<Vec<T>>(T(c));
+  const Vec<T> factor = splat<Vec<T>>(T(0.5)), term = splat<Vec<T>>(T(0.25));
+  double best = 1e9;
+  Vec<T> total{};
+  for (int run = 0; run < kRuns; ++run) {
+    const double began = seconds();
+    for (int turn = 0; turn < kTurns; ++turn) {
+#pragma GCC unroll 16
+      for (int c = 0; c < kChains; ++c) sums[c] = sums[c] * factor + term;
+    }
+    for (int c = 0; c < kChains; ++c) total += sums[c];
+    const double time = seconds() - began;
+    best = time < best ? time : best;
+  }
+  const double operations = 2.0 * kChains * kTurns * double(kLanes<T>);
+  return total[0] == total[0] ? operations / best : 0;  // the sums must be used
+}
+
 bool available() {
 #if defined(__AVX512F__)
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -1210,8 +1233,8 @@ bool available() {
 }
 
 template <class T>
-constexpr Operations<T> operations{open<T>,  close<T>,    write<T>,  read<T>,
-                                   train<T>, gradient<T>, predict<T>};
+constexpr Operations<T> operations{open<T>,  close<T>,    write<T>,   read<T>,
+                                   train<T>, gradient<T>, predict<T>, peak<T>};
 
 }  // namespace
 
