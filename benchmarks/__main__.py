@@ -58,6 +58,7 @@ def measure(case: Case, threads: int, dtype: Any, rounds: int) -> dict[str, floa
         best = dict.fromkeys(names, np.inf)
         for _ in range(rounds):
             for name, train in trainings.items():
+                time.sleep(0.2)  # until the last one's threads, which go on spinning, are asleep
                 start = time.perf_counter()
                 train()
                 best[name] = min(best[name], (time.perf_counter() - start) / epochs)

@@ -6,6 +6,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -283,6 +284,32 @@ py::array predict_any(const py::list& arrays, const std::string& activation,
                                                      engine);
 }
 
+/// Whether all of `count` values are finite, by their exponent's bits.
+template <class Bits>
+bool all_finite(const void* values, int64_t count, Bits exponent) {
+  const char* from = static_cast<const char*>(values);
+  Bits found = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    Bits bits;
+    std::memcpy(&bits, from + i * int64_t(sizeof bits), sizeof bits);
+    found |= Bits((bits & exponent) == exponent);
+  }
+  return found == 0;
+}
+
+/// Whether predict() takes `x` as it is: see the stub.
+bool is_clean(const py::object& x, int64_t features, bool single) {
+  if (Py_TYPE(x.ptr()) != py::detail::npy_api::get().PyArray_Type_) return false;
+  const auto array = py::reinterpret_borrow<py::array>(x);
+  if (array.ndim() != 2 || array.shape(0) == 0 || array.shape(1) != features ||
+      !(array.flags() & py::array::c_style) || !is_aligned(array))
+    return false;
+  if (single)
+    return Array<float>::check_(x) && all_finite<uint32_t>(array.data(), array.size(), 0x7f800000u);
+  return Array<double>::check_(x) &&
+         all_finite<uint64_t>(array.data(), array.size(), 0x7ff0000000000000u);
+}
+
 py::dict available_engines() {
   py::dict engines;
   for (int i = 0; i < kNumEngines; ++i) engines[kEngines[i]->name] = kEngines[i]->available();
@@ -316,6 +343,9 @@ PYBIND11_MODULE(_native, m) {
       "The engine in use: the first available, or what FASTMLP_ENGINE says.");
   m.def("max_threads", max_threads,
         "OpenMP's limit for this module: OMP_NUM_THREADS, threadpoolctl.");
+  m.def("is_clean", is_clean, "x"_a, "features"_a, "single"_a,
+        "Whether x is a C-contiguous ndarray (n >= 1, features) of float32 (single) or float64, "
+        "all finite.");
   m.def(
       "peak",
       [](bool single) {

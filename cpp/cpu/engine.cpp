@@ -108,6 +108,12 @@ constexpr double kWorkPerThread = 4e5;
 /// the next time, and then tried again.
 class Watch {
  public:
+  /// `work` of a step, in multiply-adds. Where one step takes long, the team begins at once and is
+  /// not given up: its barriers weigh nothing.
+  Watch(double work = 0)
+      : alone_(work > kLargeStep ? infinity<double>() : 0),
+        rests_(work > kLargeStep ? 0 : kFirst) {}
+
   bool team_rests() const { return rests_ > 0; }
 
   void step_begins() { began_ = seconds(); }
@@ -127,19 +133,21 @@ class Watch {
     }
     if (time_ < kWindow) return false;
     const bool slower = time_ / rows_ > alone_;
-    last_rest_ = !slower ? 0 : last_rest_ == 0 ? kFirstRest : 2 * last_rest_;
-    if (last_rest_ > kLongestRest) last_rest_ = kLongestRest;
+    last_rest_ = !slower ? 0 : last_rest_ == 0 ? kShortest : 2 * last_rest_;
+    if (last_rest_ > kLongest) last_rest_ = kLongest;
     rests_ = last_rest_;
     time_ = rows_ = 0;
     return slower;
   }
 
  private:
-  static constexpr double kWindow = 3e-3, kFirstRest = 1e-3, kLongestRest = 1.0;  // seconds
+  static constexpr double kLargeStep = 1e8;
+  static constexpr double kWindow = 2e-3;                                   // seconds judged
+  static constexpr double kFirst = 1e-3, kShortest = 8e-3, kLongest = 1.0;  // seconds of rest
   double began_ = 0;
   double time_ = 0, rows_ = 0;  // of this way, so far
-  double alone_ = 0;            // seconds per row
-  double rests_ = kFirstRest, last_rest_ = 0;
+  double alone_;                // seconds per row
+  double rests_, last_rest_ = 0;
 };
 
 }  // namespace
@@ -890,22 +898,23 @@ void run_pass(void* context, int thread, int n_threads) {
   }
 }
 
-/// Threads worth having for a stretch of `rows` rows between two barriers.
+/// Multiply-adds of a step over `rows` rows, and about as much for each weight's update as a
+/// score of them.
 template <class T>
-int worthwhile_threads(const Layer<T>* layers, int n_layers, int64_t rows, int requested) {
+double step_work(const Layer<T>* layers, int n_layers, int64_t rows) {
   double work = 0;
   for (int l = 0; l < n_layers; ++l)
     work += double(layers[l].in + 1) * double(layers[l].out) * double(3 * rows + 20);
-  const double most = work / kWorkPerThread;
-  const int n = usable_threads(requested);
-  return most < n ? (most < 1 ? 1 : int(most)) : n;
+  return work;
 }
 
 template <class T>
 EpochResult run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batch,
                     const SolverOptions* options) {
   const int64_t rows = s->chunk_rows < batch ? s->chunk_rows : batch;
-  const int n_threads = worthwhile_threads(s->layers, s->n_layers, rows, pass.n_threads);
+  const double most = step_work(s->layers, s->n_layers, rows) / kWorkPerThread;
+  int n_threads = usable_threads(pass.n_threads);
+  if (n_threads > most) n_threads = most < 1 ? 1 : int(most);
   const bool mean = mean_over_outputs(s->loss, Losses{});
   const double value_scale = mean ? 1.0 / double(last_layer(*s).out) : 1.0;
   Job<T> job{*s, data, pass, batch, options, value_scale, 0, nullptr, 0, n_threads};
@@ -1027,7 +1036,7 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
     units += layer.units();
     if (real) layers[l] = layer;
   }
-  Session<T> session{};
+  Session<T> session = {};
   session.target = arena.panels<T>(rows, recipe.units[recipe.n_layers]);
   session.row_loss = arena.take<double>(rows);
   session.penalty = arena.take<double>(units);
@@ -1039,6 +1048,7 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
   session.alpha = recipe.alpha;
   session.chunk_rows = rows;
   session.units = units;
+  session.watch = Watch(step_work(layers, recipe.n_layers, rows));
   *memory = session;
   return memory;
 }

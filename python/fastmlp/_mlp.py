@@ -1,6 +1,5 @@
 """The estimators: scikit-learn's multi-layer perceptrons, trained and evaluated by the core."""
 
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -493,18 +492,9 @@ class _MultilayerPerceptron(BaseEstimator):
         """
         attributes = vars(self)
         return (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.shape[0] > 0
-            and "coefs_" in attributes
-            and X.dtype == self.coefs_[0].dtype
-            and X.dtype.char in "fd"
-            and X.shape[1] == self.n_features_in_
+            "coefs_" in attributes
             and "feature_names_in_" not in attributes
-            and X.flags.c_contiguous
-            and X.flags.aligned
-            # infinite or NaN where an element is (or where the sum overflows: then validate)
-            and math.isfinite(np.add.reduce(X, axis=None))
+            and _native.is_clean(X, self.n_features_in_, self.coefs_[0].dtype == np.float32)
         )
 
     def _predict_rows(self, blocks: Blocks, x: Rows, rows: Order | None) -> Array:

@@ -1,0 +1,229 @@
+"""Threads, memory, import, latency: what a fit may take, with room for a slow and busy machine."""
+
+import multiprocessing
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from threadpoolctl import threadpool_limits
+
+import fastmlp
+from fastmlp import MLPClassifier, MLPRegressor, _native
+from fastmlp._training import n_threads
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X_digits, y_digits = load_digits(return_X_y=True)
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env={**os.environ, **environment}, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+
+
+# --- threads -------------------------------------------------------------------------------------
+
+ASK = "from fastmlp._training import n_threads as n; print(n(None), n(1), n(3), n(-1), n(-2))"
+
+
+def test_the_number_of_threads_follows_the_machine_and_its_limits():
+    cpus = len(os.sched_getaffinity(0))
+    assert 1 <= n_threads(None) <= cpus
+    assert n_threads(-1) == n_threads(None)
+    with threadpool_limits(1):
+        assert n_threads(None) == n_threads(4) == 1
+    assert run(ASK, OMP_NUM_THREADS="1") == ["1"] * 5
+    assert run(ASK, LOKY_MAX_CPU_COUNT="1", OMP_NUM_THREADS="4") == ["1", "1", "3", "1", "1"]
+    one = f"import os; os.sched_setaffinity(0, [{min(os.sched_getaffinity(0))}]); "
+    assert run(one + ASK)[0] == "1"
+
+
+@pytest.mark.skipif(_native.max_threads() < 2, reason="one thread only")
+def test_n_jobs_changes_no_bit_of_the_model():
+    fits = [
+        MLPClassifier((300,), max_iter=8, random_state=0, n_jobs=n_jobs).fit(X_digits, y_digits)
+        for n_jobs in (1, 2, None)
+    ]
+    for other in fits[1:]:
+        assert other.loss_curve_ == fits[0].loss_curve_
+        for a, b in zip(fits[0].coefs_, other.coefs_, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_no_other_librarys_threads_are_touched():
+    before = _native.max_threads()
+    MLPClassifier(max_iter=2, n_jobs=1).fit(X_digits, y_digits)
+    assert _native.max_threads() == before
+
+
+FIT_SECONDS = """
+import time, numpy as np
+from fastmlp import MLPClassifier
+from sklearn.datasets import load_digits
+X, y = load_digits(return_X_y=True)
+fit = MLPClassifier(max_iter=60, random_state=0, n_iter_no_change=np.inf).fit
+fit(X, y); start = time.perf_counter(); fit(X, y); print(time.perf_counter() - start)
+"""
+
+
+def test_four_fits_at_once_share_two_cores_without_collapse():
+    """Barriers that only spin were a hundred times slower than alone; four fits may be eight."""
+    alone = min(float(run(FIT_SECONDS)[0]) for _ in range(2))
+    fits = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", FIT_SECONDS],
+                             stdout=subprocess.PIPE) for _ in range(4)]  # fmt: skip
+    seconds = [float(fit.communicate(timeout=120)[0]) for fit in fits]
+    assert np.median(seconds) < 16 * alone
+
+
+def fit_and_predict(queue):
+    queue.put(MLPClassifier(max_iter=3, random_state=0).fit(X_digits, y_digits).predict(X_digits))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_forked_child_of_a_process_that_has_trained_trains_and_predicts():
+    mine = MLPClassifier(max_iter=3, random_state=0).fit(X_digits, y_digits).predict(X_digits)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=fit_and_predict, args=(queue,))
+    child.start()
+    np.testing.assert_array_equal(queue.get(timeout=60), mine)
+    child.join(timeout=60)
+    assert child.exitcode == 0
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+MEMORY = """
+import sys, threading, time, numpy as np
+from fastmlp import MLPClassifier
+X = np.memmap(sys.argv[1] if len(sys.argv) > 1 else {path!r}, {dtype!r}, "r", shape=(200_000, 400))
+y = np.arange(len(X)) % 2
+
+def anonymous():
+    for line in open("/proc/self/status"):
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) / 1024
+
+MLPClassifier((4,), max_iter=1).fit(np.asarray(X[:500]), y[:500])
+before, peak, done = anonymous(), 0, False
+
+def watch():
+    global peak
+    while not done:
+        peak = max(peak, anonymous())
+        time.sleep(0.002)
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+clf = MLPClassifier((4,), max_iter=2, early_stopping={early}).fit(X, y)
+clf.predict(X[:100_000])
+done = True
+watcher.join()
+print(peak - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(("dtype", "early"), [("float32", False), ("int8", True)])
+def test_x_is_never_copied_whole(tmp_path, dtype, early):
+    """80 million elements, a memory map: 320 MB in float32; 640 MB, were int8 converted whole."""
+    path = tmp_path / "X"
+    rng = np.random.default_rng(0)
+    with open(path, "wb") as file:
+        for _ in range(20):
+            file.write(rng.integers(-9, 9, (10_000, 400)).astype(dtype).tobytes())
+    megabytes = float(run(MEMORY.format(path=str(path), dtype=dtype, early=early))[0])
+    assert megabytes < 40
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", "f2", "f4",
+                                   ">f8", ">i2", "g", "O"])  # fmt: skip
+def test_numbers_of_all_types_train_the_same_model(dtype):
+    X = np.round(X_digits[:400, :37]) if dtype != "f2" else X_digits[:400, :37] / 3 - 1e-6
+    X, y = X.astype(dtype), y_digits[:400]
+    right = X.astype(np.float32 if dtype == "f4" else np.float64)
+    for estimator in (MLPClassifier((9,), max_iter=3, random_state=0, early_stopping=True),
+                      MLPRegressor("squared_error", (9,), max_iter=3, random_state=0)):  # fmt: skip
+        expected = estimator.fit(right, y).coefs_[0]
+        predicted = estimator.predict(right[:70])
+        np.testing.assert_array_equal(estimator.fit(X, y).coefs_[0], expected)
+        np.testing.assert_array_equal(estimator.predict(X[:70]), predicted)
+
+
+def test_arrays_of_all_layouts_train_the_same_model(tmp_path):
+    X, y = X_digits[:300].copy(), y_digits[:300]
+    expected = MLPClassifier((9,), max_iter=3, random_state=0).fit(X, y).coefs_[0]
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    np.save(tmp_path / "X.npy", X)
+    unaligned = np.frombuffer(b"." + X.tobytes(), np.float64, X.size, 1).reshape(X.shape)
+    wide = np.repeat(X, 2, axis=1)
+    for same in (
+        read_only, np.asfortranarray(X), np.load(tmp_path / "X.npy", mmap_mode="r"), unaligned,
+        wide[:, ::2], np.hstack([X, X])[:, :64], np.vstack([X, X])[:300], X[::-1].copy()[::-1],
+        X[:, ::-1].copy()[:, ::-1], np.repeat(X, 2, axis=0)[::2],
+    ):  # fmt: skip
+        fitted = MLPClassifier((9,), max_iter=3, random_state=0).fit(same, y)
+        np.testing.assert_array_equal(fitted.coefs_[0], expected)
+        np.testing.assert_array_equal(fitted.predict(same), fitted.predict(X))
+
+
+# --- latency and size ----------------------------------------------------------------------------
+
+
+def best_seconds(call, repeats=200, rounds=10):
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for _ in range(repeats):
+            call()
+        times.append((time.perf_counter() - start) / repeats)
+    return min(times)
+
+
+def test_one_row_is_predicted_at_once_and_checked_all_the_same():
+    """Some 10 us on a quiet machine; scikit-learn's validation alone takes 70."""
+    clf = MLPClassifier(max_iter=2).fit(X_digits, y_digits)
+    row = X_digits[:1]
+    assert best_seconds(lambda: clf.predict_proba(row)) < 40e-6
+    assert best_seconds(lambda: clf.predict(row)) < 45e-6
+    for value, message in [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")]:
+        wrong = row.copy()
+        wrong[0, 5] = value
+        with pytest.raises(ValueError, match=message):
+            clf.predict(wrong)
+    both = row.copy()
+    both[0, :2] = np.inf, -np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        clf.predict_proba(both)
+    for wrong in (row[:, :-1], row[0], row[:0], row[None]):
+        with pytest.raises(ValueError, match=r"features|dim|1D|sample"):
+            clf.predict(wrong)
+    huge = np.full_like(row, 1e308)  # finite, though its sum is not
+    assert clf.predict(huge).shape == (1,)
+
+
+def test_import_takes_little_more_than_scikit_learn():
+    code = "import time, sklearn.base; t = time.perf_counter(); import fastmlp; "
+    code += "print(time.perf_counter() - t)"
+    assert min(float(run(code)[0]) for _ in range(5)) < 0.030
+    loaded = run(
+        "import sklearn.base, sys; before = set(sys.modules); import fastmlp; "
+        "print(*set(sys.modules) - before)"
+    )
+    for heavy in ("matplotlib", "pandas", "scipy.optimize", "sklearn.model_selection"):
+        assert heavy not in loaded
+
+
+def test_the_package_is_small():
+    folder = pathlib.Path(fastmlp.__file__).parent
+    size = sum(f.stat().st_size for f in folder.rglob("*") if "__pycache__" not in f.parts)
+    assert size < 2e6
