@@ -613,7 +613,7 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
                     "`y` has classes not in `self.classes_`. "
                     f"`self.classes_` has {self.classes_}. 'y' has {labels}."
                 )
-        if self._is_multilabel() != type_of_target(y).startswith("multilabel"):
+        if self._is_multilabel() != (y.ndim == 2):
             raise ValueError(
                 f"The object was {'' if self._is_multilabel() else 'not '}fitted with multilabel "
                 f"input, but y is {type_of_target(y)!r}."
