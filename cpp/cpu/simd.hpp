@@ -33,16 +33,6 @@ inline void store(T* p, Vec<T> v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
-inline Vec<float> sqrt(Vec<float> v) {
-  for (int lane = 0; lane < kLanes<float>; ++lane) v[lane] = __builtin_sqrtf(v[lane]);
-  return v;
-}
-
-inline Vec<double> sqrt(Vec<double> v) {
-  for (int lane = 0; lane < kLanes<double>; ++lane) v[lane] = __builtin_sqrt(v[lane]);
-  return v;
-}
-
 template <class T>
 inline T sum(Vec<T> v) {  // pairwise
   for (int64_t half = kLanes<T> / 2; half >= 1; half /= 2)

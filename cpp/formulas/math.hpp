@@ -36,6 +36,15 @@ struct Constants<double> {
   static constexpr int kExpTerms = 13, kLogTerms = 11;
 };
 
+inline float sqrt(float x) { return __builtin_sqrtf(x); }
+inline double sqrt(double x) { return __builtin_sqrt(x); }
+
+template <class V>
+V sqrt(V x) {  // the compiler makes one instruction of it
+  for (unsigned lane = 0; lane < sizeof x / sizeof x[0]; ++lane) x[lane] = sqrt(x[lane]);
+  return x;
+}
+
 /// x = n ln 2 + r with n whole and |r| <= ln 2 / 2; gives e^r - 1 and 2^(n-1).
 template <class V>
 struct ReducedExp {

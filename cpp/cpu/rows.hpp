@@ -1,0 +1,366 @@
+// The rows phase of a step: a thread takes rows of the batch through gather, forward pass, loss and
+// the chain of deltas back to the first layer.
+#pragma once
+
+#include "../formulas/activations.hpp"
+#include "../formulas/losses.hpp"
+#include "session.hpp"
+
+namespace fastmlp {
+namespace {
+
+/// A stretch of a batch: all of it, unless the batch is too large for the work space.
+template <class T>
+struct Chunk {
+  const Data<T>& data;
+  const int64_t* order;  // null: consecutive rows
+  int64_t start, rows;   // positions start .. start + rows of the order
+  bool first, last;      // of its batch
+  T scale;               // 1 / sum of the batch's weights
+  T delta_scale;         // on every delta, 1 but in an exact gradient
+
+  int64_t row(int64_t r) const { return order ? order[start + r] : start + r; }
+  T weight(int64_t r) const { return data.weights ? data.weights[row(r)] : T(1); }
+};
+
+template <class T>
+using RowsFunction = void (*)(Session<T>&, const Chunk<T>&, int64_t begin, int64_t end);
+
+template <class T, class Activation>
+void activate(T* z, int64_t z_panel, const T*, int64_t, int rows, int vectors) {
+  for (int c = 0; c < vectors; ++c)
+    for (int r = 0; r < rows; ++r) {
+      T* place = z + c * z_panel + r * kLanes<T>;
+      store(place, Activation::value(load(place)));
+    }
+}
+
+template <class T, class Activation>
+void times_slope(T* delta, int64_t delta_panel, const T* a, int64_t a_panel, int rows,
+                 int vectors) {
+  for (int c = 0; c < vectors; ++c)
+    for (int r = 0; r < rows; ++r) {
+      T* place = delta + c * delta_panel + r * kLanes<T>;
+      store(place, load(place) * Activation::slope(load(a + c * a_panel + r * kLanes<T>)));
+    }
+}
+
+template <class T, class... A>
+Epilogue<T> find_activate(int index, List<A...>) {
+  static constexpr Epilogue<T> table[] = {activate<T, A>...};
+  return table[index];
+}
+
+template <class T, class... A>
+Epilogue<T> find_times_slope(int index, List<A...>) {
+  static constexpr Epilogue<T> table[] = {times_slope<T, A>...};
+  return table[index];
+}
+
+/// Softmax of one row of z in place; with the row's targets y, which sum to 1, also returns its
+/// log likelihood, sum of y log p.
+template <class T>
+T softmax(Panels<T> z, int64_t outputs, int64_t row, const Panels<T>* y) {
+  using V = Vec<T>;
+  const int64_t panels = panel_count<T>(outputs);
+  const auto valid = first_lanes<T>(outputs - (panels - 1) * kLanes<T>);
+  const auto at = [&](int64_t p) {  // lanes past the last output take no part
+    const V v = load(z.at(p, row));
+    return p == panels - 1 ? select(valid, v, splat<V>(-infinity<T>())) : v;
+  };
+  V highest = at(0);
+  for (int64_t p = 1; p < panels; ++p) highest = max(highest, at(p));
+  const T top = max<T>(highest);
+  V total{}, likelihood{};
+  for (int64_t p = 0; p < panels; ++p) {
+    const V e = exp(at(p) - top);
+    total += e;
+    if (y) likelihood += load(y->at(p, row)) * (load(z.at(p, row)) - top);
+    store(z.at(p, row), e);
+  }
+  const T sum_exp = sum<T>(total);
+  for (int64_t p = 0; p < panels; ++p) store(z.at(p, row), load(z.at(p, row)) / sum_exp);
+  return y ? sum<T>(likelihood) - log(splat<V>(sum_exp))[0] : T(0);
+}
+
+/// The same for a row in each lane, `outputs` vectors of z, and of y unless null.
+template <class T>
+Vec<T> softmax_lanes(T (*z)[kLanes<T>], const T (*y)[kLanes<T>], int64_t outputs) {
+  using V = Vec<T>;
+  V top = load(z[0]);
+  for (int64_t j = 1; j < outputs; ++j) top = max(top, load(z[j]));
+  V total{}, likelihood{};
+  for (int64_t j = 0; j < outputs; ++j) {
+    const V shifted = load(z[j]) - top, e = exp(shifted);
+    total += e;
+    if (y) likelihood += load(y[j]) * shifted;
+    store(z[j], e);
+  }
+  for (int64_t j = 0; j < outputs; ++j) store(z[j], load(z[j]) / total);
+  return likelihood - log(total);
+}
+
+/// Up to kLanes rows of one panel, turned: lane r of vector j is row r, column j.
+template <class T>
+struct Turned {
+  alignas(64) T values[kLanes<T>][kLanes<T>];
+
+  void take(const Panels<T>& from, int64_t panel, int64_t row, int64_t rows, int64_t columns) {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t j = 0; j < columns; ++j) values[j][r] = from.at(panel, row + r)[j];
+    for (int64_t j = 0; j < columns; ++j)  // rows that are not there: harmless values
+      for (int64_t r = rows; r < kLanes<T>; ++r) values[j][r] = T(0);
+  }
+  void put(const Panels<T>& to, int64_t panel, int64_t row, int64_t rows, int64_t columns) const {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t j = 0; j < columns; ++j) to.at(panel, row + r)[j] = values[j][r];
+  }
+};
+
+/// Losses of rows [begin, end), and z of the last layer replaced by its delta. Rows are worked on
+/// side by side, a lane each, for most networks have few outputs; only a softmax that does not fit
+/// into one panel goes row by row.
+template <class T, class Loss>
+void take_loss(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end) {
+  using V = Vec<T>;
+  constexpr int64_t L = kLanes<T>;
+  const Panels<T> z = last_layer(s).delta;
+  const int64_t outputs = last_layer(s).out, panels = panel_count<T>(outputs);
+  Turned<T> zs, ys;
+  alignas(64) T per_row[L];
+  for (int64_t row = begin; row < end; row += L) {
+    const int64_t rows = row + L < end ? L : end - row;
+    for (int64_t r = 0; r < rows; ++r) per_row[r] = chunk.weight(row + r);
+    const V weight = load(per_row);
+    V loss{};
+    if (Loss::kRowwise && panels > 1) {
+      for (int64_t r = 0; r < rows; ++r) {
+        per_row[r] = softmax(z, outputs, row + r, &s.target);
+        const T scale = chunk.weight(row + r) * chunk.delta_scale;
+        for (int64_t p = 0; p < panels; ++p) {  // lanes past the last output have p = y = 0
+          T* place = z.at(p, row + r);
+          store(place, Loss::delta(load(place), load(s.target.at(p, row + r))) * scale);
+        }
+      }
+      loss = Loss::value(load(per_row), splat<V>(1));
+    } else {
+      for (int64_t p = 0; p < panels; ++p) {
+        const int64_t columns = outputs - p * L < L ? outputs - p * L : L;
+        zs.take(z, p, row, rows, columns);
+        ys.take(s.target, p, row, rows, columns);
+        if constexpr (Loss::kRowwise)
+          loss = Loss::value(softmax_lanes(zs.values, ys.values, columns), splat<V>(1));
+        for (int64_t j = 0; j < columns; ++j) {
+          const V v = load(zs.values[j]), y = load(ys.values[j]);
+          if constexpr (!Loss::kRowwise) loss += Loss::value(v, y);
+          store(zs.values[j], Loss::delta(v, y) * (weight * chunk.delta_scale));
+        }
+        zs.put(z, p, row, rows, columns);
+      }
+    }
+    for (int64_t r = 0; r < rows; ++r) s.row_loss[row + r] = double(loss[r]) * double(weight[r]);
+  }
+}
+
+/// z of rows [0, rows) replaced by the predictions.
+template <class T, class Loss>
+void apply_link(Panels<T> z, int64_t outputs, int64_t rows) {
+  constexpr int64_t L = kLanes<T>;
+  if constexpr (!Loss::kRowwise) {
+    for (int64_t p = 0; p < panel_count<T>(outputs); ++p)
+      for (int64_t r = 0; r < rows; ++r) store(z.at(p, r), Loss::link(load(z.at(p, r))));
+  } else if (outputs > L || rows == 1) {
+    for (int64_t r = 0; r < rows; ++r) softmax<T>(z, outputs, r, nullptr);
+  } else {
+    Turned<T> turned;
+    for (int64_t row = 0; row < rows; row += L) {
+      const int64_t count = row + L < rows ? L : rows - row;
+      turned.take(z, 0, row, count, outputs);
+      softmax_lanes<T>(turned.values, nullptr, outputs);
+      turned.put(z, 0, row, count, outputs);
+    }
+  }
+}
+
+template <class T, class... L>
+RowsFunction<T> find_take_loss(int index, List<L...>) {
+  static constexpr RowsFunction<T> table[] = {take_loss<T, L>...};
+  return table[index];
+}
+
+template <class T>
+using Link = void (*)(Panels<T>, int64_t outputs, int64_t rows);
+
+template <class T, class... L>
+Link<T> find_link(int index, List<L...>) {
+  static constexpr Link<T> table[] = {apply_link<T, L>...};
+  return table[index];
+}
+
+template <class... L>
+bool mean_over_outputs(int index, List<L...>) {
+  static constexpr bool table[] = {L::kMeanOverOutputs...};
+  return table[index];
+}
+
+template <int N, class T>
+void copy(T** to, const T** from) {
+  __builtin_memcpy(*to, *from, N * sizeof(T));
+  *to += N;
+  *from += N;
+}
+
+/// Copies what is left of `width` contiguous values after all full vectors into a row's last panel.
+/// Lanes past them are left alone: they are zero from the start.
+template <class T>
+void set_tail(Panels<T> to, int64_t row, const T* values, int64_t width) {
+  constexpr int64_t L = kLanes<T>;
+  const int64_t full = width / L, rest = width % L;
+  T* place = to.at(full, row);
+  values += full * L;
+  if (L > 8 && rest & 8) copy<8>(&place, &values);
+  if (L > 4 && rest & 4) copy<4>(&place, &values);
+  if (L > 2 && rest & 2) copy<2>(&place, &values);
+  if (rest & 1) *place = *values;
+}
+
+/// Copies `width` contiguous values into one row of panels.
+template <class T>
+void set_row(Panels<T> to, int64_t row, const T* values, int64_t width) {
+  for (int64_t p = 0; p < width / kLanes<T>; ++p)
+    store(to.at(p, row), load(values + p * kLanes<T>));
+  set_tail(to, row, values, width);
+}
+
+/// IEEE half precision, as NumPy's float16 stores it.
+struct Half {
+  uint16_t bits;
+
+  operator float() const {
+    const uint32_t sign = uint32_t(bits & 0x8000) << 16, exponent = bits >> 10 & 31,
+                   fraction = bits & 1023;
+    if (exponent == 0) {  // zero and subnormals: fraction * 2^-24
+      const float magnitude = float(fraction) * 5.9604644775390625e-8f;
+      return sign ? -magnitude : magnitude;
+    }
+    const uint32_t biased = exponent == 31 ? 255 : exponent + 112;
+    return as_value<float>(int32_t(sign | biased << 23 | fraction << 13));
+  }
+};
+
+/// Copies rows of a dense matrix, row source(r) of it to row r, for r in [begin, end). Several rows
+/// together, panel by panel: the places they go to are then neighbours.
+template <class S, class T, class Source>
+void gather_from(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, int64_t end,
+                 Source source) {
+  constexpr int64_t L = kLanes<T>, kTogether = 8;
+  constexpr bool same = __is_same(S, T);
+  for (int64_t first = begin; first < end; first += kTogether) {
+    const int64_t beyond = first + kTogether < end ? first + kTogether : end;
+    const S* from[kTogether];
+    for (int64_t r = first; r < beyond; ++r)
+      from[r - first] = reinterpret_cast<const S*>(x.dense + source(r) * x.stride);
+    for (int64_t p = 0; p < width / L; ++p)
+      for (int64_t r = first; r < beyond; ++r) {
+        const S* values = from[r - first] + p * L;
+        if constexpr (same) {
+          store(to.at(p, r), load(values));
+        } else {
+          for (int64_t lane = 0; lane < L; ++lane) to.at(p, r)[lane] = T(values[lane]);
+        }
+      }
+    for (int64_t r = first; r < beyond; ++r) {
+      if constexpr (same) {
+        set_tail(to, r, from[r - first], width);
+      } else {
+        for (int64_t j = width / L * L; j < width; ++j)
+          to.at(j / L, r)[j % L] = T(from[r - first][j]);
+      }
+    }
+  }
+}
+
+template <class T, class Source>
+void gather(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, int64_t end,
+            Source source) {
+  switch (x.type) {
+    case ElementType::f16:
+      return gather_from<Half>(x, width, to, begin, end, source);
+    case ElementType::f32:
+      return gather_from<float>(x, width, to, begin, end, source);
+    case ElementType::f64:
+      return gather_from<double>(x, width, to, begin, end, source);
+    case ElementType::i8:
+      return gather_from<int8_t>(x, width, to, begin, end, source);
+    case ElementType::i16:
+      return gather_from<int16_t>(x, width, to, begin, end, source);
+    case ElementType::i32:
+      return gather_from<int32_t>(x, width, to, begin, end, source);
+    case ElementType::i64:
+      return gather_from<int64_t>(x, width, to, begin, end, source);
+    case ElementType::u8:
+      return gather_from<uint8_t>(x, width, to, begin, end, source);
+    case ElementType::u16:
+      return gather_from<uint16_t>(x, width, to, begin, end, source);
+    case ElementType::u32:
+      return gather_from<uint32_t>(x, width, to, begin, end, source);
+    case ElementType::u64:
+      return gather_from<uint64_t>(x, width, to, begin, end, source);
+  }
+}
+
+template <class T>
+void set_target(Session<T>& s, const Data<T>& data, int64_t r, int64_t source) {
+  const int64_t outputs = last_layer(s).out;
+  if (!data.classes) return set_row(s.target, r, data.targets + source * outputs, outputs);
+  const int32_t label = data.classes[source];
+  if (outputs == 1) {
+    *s.target.at(0, r) = T(label);
+  } else {
+    for (int64_t p = 0; p < panel_count<T>(outputs); ++p) store(s.target.at(p, r), Vec<T>{});
+    s.target.at(label / kLanes<T>, r)[label % kLanes<T>] = T(1);
+  }
+}
+
+/// Rows [begin, end) of the chunk: forward through all layers, loss, deltas back to the first.
+template <class T>
+void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end) {
+  const Epilogue<T> activation = find_activate<T>(s.activation, Activations{});
+  const Epilogue<T> slope = find_times_slope<T>(s.activation, Activations{});
+  const auto output = [&](int l) {  // where layer l puts what it computes
+    return l + 1 < s.n_layers ? s.layers[l + 1].input : s.layers[l].delta;
+  };
+  const auto epilogue = [&](int l) { return l + 1 < s.n_layers ? activation : nullptr; };
+
+  const Rows<T>& x = chunk.data.x;
+  for (int64_t r = begin; r < end; ++r) {
+    const int64_t source = chunk.row(r);
+    set_target(s, chunk.data, r, source);
+    if (x.indptr) {
+      const int64_t e = x.indptr[source];
+      multiply_sparse(x.values + e, x.columns + e, x.indptr[source + 1] - e, s.layers[0].forward(),
+                      output(0).at(0, r), output(0).stride, epilogue(0));
+    }
+  }
+  if (!x.indptr)
+    gather(x, s.layers[0].in, s.layers[0].input, begin, end,
+           [&](int64_t r) { return chunk.row(r); });
+  for (int l = x.indptr ? 1 : 0; l < s.n_layers; ++l) {
+    const Layer<T>& layer = s.layers[l];
+    if (layer.narrow) {
+      multiply_narrow(layer.input, layer.in, layer.weight.slot[0], layer.bias.slot[0].data,
+                      layer.out, output(l), begin, end, epilogue(l));
+    } else {
+      multiply(layer.input, layer.in, layer.forward(), output(l), begin, end, epilogue(l));
+    }
+  }
+  find_take_loss<T>(s.loss, Losses{})(s, chunk, begin, end);
+  for (int l = s.n_layers - 1; l >= 1; --l) {
+    const Layer<T>& layer = s.layers[l];
+    multiply(layer.delta, layer.out, layer.backward(), s.layers[l - 1].delta, begin, end, slope,
+             layer.input);
+  }
+}
+
+}  // namespace
+}  // namespace fastmlp
