@@ -72,12 +72,14 @@ def test_own_tables(tmp_path):
         ("a,c\n" + "1,x\n" * 20, "c", "at least two classes"),
         ("a,c\n1,0.5\n2,0.7\n", "c", "2 rows; at least 8 are needed"),
         ("a,c\n" + "1,inf\n" * 20, "c", "not finite numbers"),
+        ("a,c\n1,2\n1e300,3\n", "c", "line 3, column 'a': '1e300' is not a number of float32"),
+        ("a,c\n1,\udce9\n", "c", "not a CSV file in UTF-8"),
     ],
 )
 def test_tables_that_cannot_be_read(tmp_path, monkeypatch, capsys, text, target, message):
     path = tmp_path / "t.csv"
     if text is not None:
-        path.write_text(text)
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
     monkeypatch.setattr(sys, "argv", ["fastmlp", "--data", str(path), "--target", target])
     assert demo.main() == 2
     errors = capsys.readouterr().err
