@@ -85,7 +85,7 @@ def number(text: str, where: str, name: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not abs(value) <= np.finfo(np.float32).max:
+    if not abs(value) <= float(np.finfo(np.float32).max):
         raise TableError(f"{where}, column {name!r}: {text!r} is not a number of float32")
     return value
 
