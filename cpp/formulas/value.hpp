@@ -72,9 +72,7 @@ constexpr T infinity() {
 
 /// A list of formulas. Names, options and dispatch tables are made from it.
 template <class... Items>
-struct List {
-  static constexpr int size = sizeof...(Items);
-};
+struct List {};
 
 }  // namespace
 }  // namespace fastmlp
