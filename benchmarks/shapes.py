@@ -45,7 +45,8 @@ def step_seconds(units: list[int], batch: int) -> float:
         blocks += [rng.standard_normal((n, m), np.float32) / np.sqrt(n, dtype=np.float32)]
         blocks += [np.zeros(m, np.float32)]
     loss = "log_loss" if units[-1] > 1 else "binary_log_loss"
-    network = _native.Network32(units, "relu", loss, alpha=1e-4, batch=batch)
+    hidden = [("relu", 0.0, 1, 0.0)] * (len(units) - 2)
+    network = _native.Network32(units, hidden, loss, alpha=1e-4, batch=batch)
     network.write(0, blocks)
     best = np.inf
     for _ in range(7):

@@ -26,6 +26,11 @@ def blocks_of(model):
     return [np.ascontiguousarray(block) for pair in pairs for block in pair]
 
 
+def hidden(case):
+    """The case's hidden layers as the core takes them."""
+    return [("relu", 0.0, 1, 0.0)] * (len(case.units) - 2)
+
+
 @cases
 @threads
 @pytest.mark.parametrize("library", ["fastmlp", "numpy"])
@@ -49,7 +54,9 @@ def test_training_steps(benchmark, case, threads, library):
 
     else:
         loss = "squared_error" if case.regression else "log_loss"
-        network = _native.Network32(list(case.units), "relu", loss, alpha=1e-4, batch=case.batch)
+        network = _native.Network32(
+            list(case.units), hidden(case), loss, alpha=1e-4, batch=case.batch
+        )
         network.write(0, blocks_of(model))
 
         def run():
@@ -79,7 +86,7 @@ def test_prediction(benchmark, case, threads, library):
     loss = "squared_error" if case.regression else "log_loss"
 
     def ours():
-        return _native.predict(blocks, "relu", loss, X, n_threads=threads)
+        return _native.predict(blocks, hidden(case), loss, X, n_threads=threads)
 
     def theirs():
         return model.forward(X)[-1]

@@ -7,11 +7,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "formulas/solvers.hpp"
 #include "network.hpp"
+#include "perceptron.hpp"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -46,27 +49,57 @@ const T* contiguous(const py::object& object, const std::vector<int64_t>& shape,
   return static_cast<const T*>(array.data());
 }
 
-/// [weight (in, out), bias (out,), ...] of all layers.
-template <class T>
-std::vector<const T*> weight_blocks(const py::list& arrays, const std::vector<int64_t>& units) {
-  require(arrays.size() == 2 * (units.size() - 1), "blocks: wrong number of arrays");
-  std::vector<const T*> blocks;
-  for (size_t l = 0; l + 1 < units.size(); ++l) {
-    blocks.push_back(contiguous<T>(arrays[2 * l], {units[l], units[l + 1]}, "weight"));
-    blocks.push_back(contiguous<T>(arrays[2 * l + 1], {units[l + 1]}, "bias"));
+/// A network's description, with the arrays that the recipe points to.
+struct Plan {
+  std::vector<int64_t> units;
+  std::vector<Hidden> hidden;
+  Recipe recipe{};
+};
+
+/// `hidden`: (activation, parameter, pieces, dropout) per hidden layer.
+void plan_hidden(const py::list& hidden, Plan* plan) {
+  for (const py::handle& item : hidden) {
+    const auto parts = py::cast<py::tuple>(item);
+    require(parts.size() == 4, "hidden: (activation, parameter, pieces, dropout) per layer");
+    const int activation =
+        find_name("activation", activation_names(), py::cast<std::string>(parts[0]));
+    const Hidden layer{activation, py::cast<double>(parts[1]), py::cast<int>(parts[2]),
+                       is_learned(activation), py::cast<double>(parts[3])};
+    require(layer.pieces >= 1 && (layer.pieces == 1 || has_pieces(activation)),
+            "hidden: only maxout has several pieces");
+    require(layer.dropout >= 0 && layer.dropout < 1, "hidden: dropout must be in [0, 1)");
+    plan->hidden.push_back(layer);
   }
+}
+
+void finish_plan(const std::optional<std::string>& loss, double loss_parameter, Plan* plan) {
+  plan->recipe.units = plan->units.data();
+  plan->recipe.n_layers = int(plan->units.size()) - 1;
+  plan->recipe.hidden = plan->hidden.data();
+  plan->recipe.loss = loss ? find_name("loss", loss_names(), *loss) : -1;
+  plan->recipe.loss_parameter = loss_parameter;
+  require(plan->hidden.size() + (loss ? 1 : 0) == plan->units.size() - 1,
+          "hidden: wrong number of layers");
+}
+
+/// [weight, bias, ..., slopes, ...] of a network, see engine.hpp.
+template <class T>
+std::vector<const T*> block_pointers(const py::list& arrays,
+                                     const std::vector<std::vector<int64_t>>& shapes) {
+  require(arrays.size() == shapes.size(), "blocks: wrong number of arrays");
+  std::vector<const T*> blocks;
+  for (size_t i = 0; i < shapes.size(); ++i)
+    blocks.push_back(contiguous<T>(arrays[i], shapes[i], "blocks"));
   return blocks;
 }
 
 template <class T>
-py::list new_blocks(const std::vector<int64_t>& units, std::vector<T*>* pointers) {
+py::list new_blocks(const std::vector<std::vector<int64_t>>& shapes, std::vector<T*>* pointers) {
   py::list arrays;
-  for (size_t l = 0; l + 1 < units.size(); ++l) {
-    const Array<T> weight({units[l], units[l + 1]}), bias({units[l + 1]});
-    pointers->push_back(const_cast<T*>(weight.data()));
-    pointers->push_back(const_cast<T*>(bias.data()));
-    arrays.append(weight);
-    arrays.append(bias);
+  for (const auto& shape : shapes) {
+    const Array<T> block(shape);
+    pointers->push_back(const_cast<T*>(block.data()));
+    arrays.append(block);
   }
   return arrays;
 }
@@ -149,38 +182,64 @@ Data<T> training_data(const RowsArgument<T>& x, const py::object& targets,
   return data;
 }
 
+/// What a pass asks from time to time, and what came of it.
+struct Stop {
+  py::object ask;        // a callable, or None
+  py::object exception;  // that a signal's handler or `ask` raised
+
+  /// Signals are handled here: a fit can be interrupted within an epoch.
+  static bool call(void* context) {
+    Stop& self = *static_cast<Stop*>(context);
+    const py::gil_scoped_acquire acquire;
+    try {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      return !self.ask.is_none() && py::cast<bool>(self.ask());
+    } catch (py::error_already_set& error) {
+      self.exception = error.value();
+      return true;
+    }
+  }
+};
+
 template <class T>
 void bind_network(py::module_& m, const char* name) {
   using Net = Network<T>;
   py::class_<Net>(m, name)
-      .def(py::init([](const std::vector<int64_t>& units, const std::string& activation,
-                       const std::string& loss, double alpha, int64_t batch, bool sparse,
-                       bool keep_gradient, const std::string& engine) {
+      .def(py::init([](const std::vector<int64_t>& units, const py::list& hidden,
+                       const std::string& loss, double loss_parameter, double input_dropout,
+                       double alpha, double l1, int64_t batch, bool sparse, bool keep_gradient,
+                       const std::string& engine) {
              require(units.size() >= 2, "units: at least features and outputs");
              require(*std::min_element(units.begin(), units.end()) >= 1, "units: must be positive");
              require(batch >= 1, "batch: must be positive");
-             return std::make_unique<Net>(find_engine(engine.c_str()), units,
-                                          find_name("activation", activation_names(), activation),
-                                          find_name("loss", loss_names(), loss), alpha, batch,
-                                          sparse, keep_gradient);
+             require(input_dropout >= 0 && input_dropout < 1, "input_dropout: must be in [0, 1)");
+             Plan plan{units, {}, {}};
+             plan_hidden(hidden, &plan);
+             finish_plan(loss, loss_parameter, &plan);
+             plan.recipe.input_dropout = input_dropout;
+             plan.recipe.alpha = alpha;
+             plan.recipe.l1 = l1;
+             return std::make_unique<Net>(find_engine(engine.c_str()), plan.recipe, batch, sparse,
+                                          keep_gradient);
            }),
-           "units"_a, "activation"_a, "loss"_a, py::kw_only(), "alpha"_a, "batch"_a,
-           "sparse"_a = false, "keep_gradient"_a = false, "engine"_a = "")
+           "units"_a, "hidden"_a, "loss"_a, py::kw_only(), "loss_parameter"_a = 0.0,
+           "input_dropout"_a = 0.0, "alpha"_a, "l1"_a = 0.0, "batch"_a, "sparse"_a = false,
+           "keep_gradient"_a = false, "engine"_a = "")
       .def(
           "write",
           [](Net& net, int slot, const py::list& arrays) {
-            require(slot >= 0 && slot <= 2, "slot: must be 0, 1 or 2");
-            const auto blocks = weight_blocks<T>(arrays, net.units());
+            require(slot >= 0 && slot <= kMaxSlots, "slot: must be 0, 1, 2 or 3");
+            const auto blocks = block_pointers<T>(arrays, net.shapes());
             py::gil_scoped_release release;
             net.write(slot, blocks.data());
           },
-          "slot"_a, "blocks"_a, "Sets the parameters (slot 0) or a solver's state (1, 2).")
+          "slot"_a, "blocks"_a, "Sets the parameters (slot 0) or a solver's state (1, 2, 3).")
       .def(
           "read",
           [](const Net& net, int slot) {
-            require(slot >= 0 && slot <= 2, "slot: must be 0, 1 or 2");
+            require(slot >= 0 && slot <= kMaxSlots, "slot: must be 0, 1, 2 or 3");
             std::vector<T*> blocks;
-            const py::list arrays = new_blocks(net.units(), &blocks);
+            const py::list arrays = new_blocks(net.shapes(), &blocks);
             {
               py::gil_scoped_release release;
               net.read(slot, blocks.data());
@@ -193,12 +252,16 @@ void bind_network(py::module_& m, const char* name) {
           [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
              const Order& order, const std::string& solver, int64_t steps, double rate,
              double momentum, bool nesterov, double beta_1, double beta_2, double epsilon,
-             int n_threads) {
-            const RowsArgument<T> rows(x, net.units().front());
+             double rho, double weight_decay, bool summed, double clip_norm, double max_norm,
+             uint64_t seed, double bias_rate, const py::object& stop, int n_threads) {
+            const RowsArgument<T> rows(x, net.features());
             require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
-            const Data<T> data = training_data(rows, targets, weights, net.units().back());
-            const Pass pass = pass_over(order, rows.n, n_threads);
+            const Data<T> data = training_data(rows, targets, weights, net.outputs());
+            Pass pass = pass_over(order, rows.n, n_threads);
             require(pass.n >= 1, "X: no rows");
+            require(clip_norm > 0 && max_norm > 0, "clip_norm, max_norm: must be positive");
+            require(clip_norm == std::numeric_limits<double>::infinity() || net.keeps_gradient(),
+                    "keep_gradient: the network was made without, and clip_norm needs it");
             const SolverOptions options{find_name("solver", solver_names(), solver),
                                         steps,
                                         rate,
@@ -206,29 +269,45 @@ void bind_network(py::module_& m, const char* name) {
                                         beta_1,
                                         beta_2,
                                         epsilon,
-                                        nesterov};
+                                        rho,
+                                        weight_decay,
+                                        nesterov,
+                                        summed,
+                                        clip_norm,
+                                        max_norm,
+                                        seed,
+                                        bias_rate};
+            Stop asked{stop, py::none()};
+            pass.stop = Stop::call;
+            pass.context = &asked;
             EpochResult result;
             {
               py::gil_scoped_release release;
               result = net.train(data, pass, net.batch(), options);
             }
-            return py::make_tuple(result.loss, result.steps);
+            return py::make_tuple(result.loss, result.penalty, result.steps, result.rows,
+                                  asked.exception);
           },
           "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "solver"_a, "steps"_a,
-          "rate"_a, "momentum"_a, "nesterov"_a, "beta_1"_a, "beta_2"_a, "epsilon"_a, "n_threads"_a,
-          "One epoch over the rows in `order`. Returns the mean loss and the steps made.")
+          "rate"_a, "momentum"_a = 0.0, "nesterov"_a = false, "beta_1"_a = 0.0, "beta_2"_a = 0.0,
+          "epsilon"_a = 0.0, "rho"_a = 0.0, "weight_decay"_a = 0.0, "summed"_a = false,
+          "clip_norm"_a = std::numeric_limits<double>::infinity(),
+          "max_norm"_a = std::numeric_limits<double>::infinity(), "seed"_a = uint64_t(0),
+          "bias_rate"_a = 1.0, "stop"_a = py::none(), "n_threads"_a,
+          "One epoch over the rows in `order`. Returns the mean loss, the penalty in it, the steps "
+          "made, the rows worked on, and an exception that ended it between two steps or None.")
       .def(
           "gradient",
           [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
              const Order& order, int n_threads) {
             require(net.keeps_gradient(), "keep_gradient: the network was made without");
-            const RowsArgument<T> rows(x, net.units().front());
+            const RowsArgument<T> rows(x, net.features());
             require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
-            const Data<T> data = training_data(rows, targets, weights, net.units().back());
+            const Data<T> data = training_data(rows, targets, weights, net.outputs());
             const Pass pass = pass_over(order, rows.n, n_threads);
             require(pass.n >= 1 && pass.n <= net.batch(), "X: no rows, or more than `batch`");
             std::vector<T*> blocks;
-            const py::list arrays = new_blocks(net.units(), &blocks);
+            const py::list arrays = new_blocks(net.shapes(), &blocks);
             double loss;
             {
               py::gil_scoped_release release;
@@ -240,48 +319,99 @@ void bind_network(py::module_& m, const char* name) {
           "The loss over the rows in `order`, and its gradient as [weight, bias, ...].");
 }
 
-/// The sizes of a network from the shapes of its weights.
-std::vector<int64_t> units_of(const py::list& arrays) {
-  require(arrays.size() >= 2 && arrays.size() % 2 == 0, "blocks: wrong number of arrays");
-  std::vector<int64_t> units;
-  for (size_t i = 0; i < arrays.size(); i += 2) {
-    require(py::isinstance<py::array>(arrays[i]), "weight: not an array");
-    const auto weight = py::cast<py::array>(arrays[i]);
-    require(weight.ndim() == 2 && weight.shape(0) >= 1 && weight.shape(1) >= 1,
-            "weight: wrong shape");
-    if (units.empty()) units.push_back(weight.shape(0));
-    units.push_back(weight.shape(1));
+/// A perceptron with the data that it learns from, checked once and not at each epoch.
+template <class T>
+struct Learner {
+  RowsArgument<T> rows;
+  Data<T> data;
+  Perceptron<T> perceptron;
+
+  Learner(const py::object& x, const py::object& targets, const py::object& weights,
+          const Array<T>& coef, double intercept, const PerceptronOptions& options)
+      : rows(x, coef.size()),
+        data(training_data(rows, targets, weights, 1)),
+        perceptron(contiguous<T>(coef, {coef.size()}, "coef"), coef.size(), intercept, options) {
+    require(rows.rows.indptr || py::isinstance<Array<T>>(x), "X: wrong dtype");
+    require(data.classes, "targets: must be classes");
   }
-  return units;
-}
+};
 
 template <class T>
-py::array predict(const py::list& arrays, const std::string& activation, const std::string& loss,
-                  const py::object& x, const Order& order, int n_threads,
-                  const std::string& engine) {
-  const auto units = units_of(arrays);
-  const auto blocks = weight_blocks<T>(arrays, units);
-  const Recipe recipe{units.data(), int(units.size()) - 1,
-                      find_name("activation", activation_names(), activation),
-                      find_name("loss", loss_names(), loss), 0.0};
+void bind_perceptron(py::module_& m, const char* name) {
+  py::class_<Learner<T>>(m, name)
+      .def(py::init([](const py::object& x, const py::object& targets, const py::object& weights,
+                       const Array<T>& coef, double intercept, double alpha, double l1_ratio,
+                       double rate, double bias_rate) {
+             return Learner<T>(x, targets, weights, coef, intercept,
+                               {alpha, l1_ratio, rate, bias_rate});
+           }),
+           "x"_a, "targets"_a, "weights"_a, "coef"_a.noconvert(), "intercept"_a, py::kw_only(),
+           "alpha"_a, "l1_ratio"_a, "rate"_a, "bias_rate"_a, py::keep_alive<1, 2>(),
+           py::keep_alive<1, 3>(), py::keep_alive<1, 4>())
+      .def(
+          "epoch",
+          [](Learner<T>& self, const Order& order) {
+            const Pass pass = pass_over(order, self.rows.n, 1);
+            py::gil_scoped_release release;
+            return self.perceptron.epoch(self.data, pass);
+          },
+          "order"_a, "Learns from the rows in `order`; returns the sum of their costs.")
+      .def(
+          "read",
+          [](const Learner<T>& self) {
+            const std::vector<T>& stored = self.perceptron.stored();
+            return py::make_tuple(Array<T>(py::ssize_t(stored.size()), stored.data()),
+                                  self.perceptron.scale(), self.perceptron.intercept());
+          },
+          "The weights, a factor that they are still to be multiplied by, and the intercept.");
+}
+
+/// Fills in the sizes of a network from the shapes of its weights.
+void plan_units(const py::list& arrays, bool has_outputs, Plan* plan) {
+  const size_t n_layers = plan->hidden.size() + (has_outputs ? 1 : 0);
+  require(n_layers >= 1 && arrays.size() >= 2 * n_layers, "blocks: wrong number of arrays");
+  for (size_t l = 0; l < n_layers; ++l) {
+    require(py::isinstance<py::array>(arrays[2 * l]), "weight: not an array");
+    const auto weight = py::cast<py::array>(arrays[2 * l]);
+    const int pieces = l < plan->hidden.size() ? plan->hidden[l].pieces : 1;
+    require(weight.ndim() == 2 && weight.shape(0) >= 1 && weight.shape(1) >= pieces,
+            "weight: wrong shape");
+    if (plan->units.empty()) plan->units.push_back(weight.shape(0));
+    plan->units.push_back(weight.shape(1) / pieces);
+  }
+}
+
+/// Predictions, and the mean loss where there are targets.
+template <class T>
+std::pair<py::array, double> predict(const py::list& arrays, const py::list& hidden,
+                                     const std::optional<std::string>& loss, double loss_parameter,
+                                     const py::object& x, const py::object& targets,
+                                     const py::object& weights, const Order& order, int n_threads,
+                                     const std::string& engine) {
+  Plan plan;
+  plan_hidden(hidden, &plan);
+  plan_units(arrays, loss.has_value(), &plan);
+  finish_plan(loss, loss_parameter, &plan);
+  const auto blocks = block_pointers<T>(arrays, block_shapes(plan.recipe));
   const Engine& chosen = find_engine(engine.c_str());
-  const RowsArgument<T> rows(x, units.front());
+  const RowsArgument<T> rows(x, plan.units.front());
+  Data<T> data{rows.rows, nullptr, nullptr, nullptr};
+  if (!targets.is_none()) data = training_data(rows, targets, weights, plan.units.back());
   const Pass pass = pass_over(order, rows.n, n_threads);
-  Array<T> out({pass.n, units.back()});
+  Array<T> out({pass.n, plan.units.back()});
+  double value = 0;
   if (pass.n > 0) {
     T* values = out.mutable_data();
     py::gil_scoped_release release;
-    operations<T>(chosen).predict(recipe, blocks.data(), rows.rows, pass, values);
+    value = operations<T>(chosen).predict(plan.recipe, blocks.data(), data, pass, values);
   }
-  return out;
+  return {out, value};
 }
 
-py::array predict_any(const py::list& arrays, const std::string& activation,
-                      const std::string& loss, const py::object& x, const Order& order,
-                      int n_threads, const std::string& engine) {
+template <class... Arguments>
+std::pair<py::array, double> predict_any(const py::list& arrays, const Arguments&... arguments) {
   const bool single = arrays.size() > 0 && Array<float>::check_(arrays[0]);
-  return (single ? predict<float> : predict<double>)(arrays, activation, loss, x, order, n_threads,
-                                                     engine);
+  return (single ? predict<float> : predict<double>)(arrays, arguments...);
 }
 
 /// Whether all of `count` values are finite, by their exponent's bits.
@@ -324,18 +454,28 @@ int max_threads() {
 #endif
 }
 
+std::vector<std::optional<double>> parameter_or_none(const std::vector<double>& parameters) {
+  std::vector<std::optional<double>> values;
+  for (const double p : parameters)
+    values.push_back(p == p ? std::optional<double>(p) : std::nullopt);
+  return values;
+}
+
+template <class Value>
+py::dict by_name(const std::vector<std::string>& names, const std::vector<Value>& values) {
+  py::dict dict;
+  for (size_t i = 0; i < names.size(); ++i) dict[names[i].c_str()] = values[i];
+  return dict;
+}
+
 PYBIND11_MODULE(_native, m) {
   m.doc() = "The native core of fastmlp: networks on an engine.";
-  m.attr("ACTIVATIONS") = py::tuple(py::cast(activation_names()));
-  m.attr("LOSSES") = py::tuple(py::cast(loss_names()));
-  py::dict links;
-  const auto losses = loss_names(), names = link_names();
-  for (size_t i = 0; i < losses.size(); ++i) links[losses[i].c_str()] = names[i];
-  m.attr("LINKS") = links;
-  py::dict slots;
-  const auto solvers = solver_names();
-  for (size_t i = 0; i < solvers.size(); ++i) slots[solvers[i].c_str()] = solver_slots(int(i));
-  m.attr("SOLVER_SLOTS") = slots;
+  m.attr("ACTIVATIONS") = by_name(activation_names(), parameter_or_none(activation_parameters()));
+  m.attr("LOSSES") = by_name(loss_names(), parameter_or_none(loss_parameters()));
+  m.attr("LINKS") = by_name(loss_names(), link_names());
+  std::vector<int> slots;
+  for (size_t i = 0; i < solver_names().size(); ++i) slots.push_back(solver_slots(int(i)));
+  m.attr("SOLVER_SLOTS") = by_name(solver_names(), slots);
   m.def("engines", available_engines,
         "The engines of this build, the preferred first, and whether this machine can run each.");
   m.def(
@@ -347,6 +487,15 @@ PYBIND11_MODULE(_native, m) {
         "Whether x is a C-contiguous ndarray (n >= 1, features) of float32 (single) or float64, "
         "all finite.");
   m.def(
+      "shuffle",
+      [](const Array<int64_t>& order, uint32_t seed) {
+        const int64_t n = order.size();
+        contiguous<int64_t>(order, {n}, "order");
+        require(order.writeable(), "order: read-only");
+        shuffle(const_cast<int64_t*>(order.data()), n, seed);
+      },
+      "order"_a.noconvert(), "seed"_a, "Shuffles in place, by scikit-learn's xorshift generator.");
+  m.def(
       "peak",
       [](bool single) {
         const Engine& engine = find_engine("");
@@ -354,11 +503,33 @@ PYBIND11_MODULE(_native, m) {
         return single ? engine.f32.peak() : engine.f64.peak();
       },
       "single"_a, "Operations per second of one thread on registers alone, in float32 or float64.");
-  m.def("predict", predict_any, "blocks"_a, "activation"_a, "loss"_a, "x"_a, "order"_a = py::none(),
-        py::kw_only(), "n_threads"_a, "engine"_a = "",
-        "Predictions (n, outputs) of the network [weight, bias, ...] for rows of x.");
+  m.def(
+      "predict",
+      [](const py::list& blocks, const py::list& hidden, const std::optional<std::string>& loss,
+         const py::object& x, const Order& order, int n_threads, const std::string& engine) {
+        const py::object none = py::none();
+        return predict_any(blocks, hidden, loss, 0.0, x, none, none, order, n_threads, engine)
+            .first;
+      },
+      "blocks"_a, "hidden"_a, "loss"_a, "x"_a, "order"_a = py::none(), py::kw_only(), "n_threads"_a,
+      "engine"_a = "",
+      "Predictions (n, outputs) of the network [weight, bias, ...] for rows of x. Without a loss "
+      "the network ends with a hidden layer.");
+  m.def(
+      "evaluate",
+      [](const py::list& blocks, const py::list& hidden, const std::string& loss,
+         const py::object& x, const py::object& targets, const py::object& weights,
+         const Order& order, double loss_parameter, int n_threads, const std::string& engine) {
+        return predict_any(blocks, hidden, std::optional<std::string>(loss), loss_parameter, x,
+                           targets, weights, order, n_threads, engine);
+      },
+      "blocks"_a, "hidden"_a, "loss"_a, "x"_a, "targets"_a, "weights"_a, "order"_a = py::none(),
+      py::kw_only(), "loss_parameter"_a = 0.0, "n_threads"_a, "engine"_a = "",
+      "Predictions, and their mean loss against the targets, without penalty.");
   bind_network<float>(m, "Network32");
   bind_network<double>(m, "Network64");
+  bind_perceptron<float>(m, "Perceptron32");
+  bind_perceptron<double>(m, "Perceptron64");
 }
 
 }  // namespace

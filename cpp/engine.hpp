@@ -1,21 +1,43 @@
 // The contract of an engine: whatever trains a network, on an instruction set or on a device.
 //
 // A network maps rows of `units[0]` features through dense layers of `units[1]`, ... neurons to
-// `units[n_layers]` outputs. Weights go in and out as C-contiguous blocks in scikit-learn's order
-// and shape: weight (in, out) and bias (out) of the first layer, then of the next.
-// Functions that allocate throw std::bad_alloc; `write` and `read` do not.
+// `units[n_layers]` outputs. Parameters go in and out as C-contiguous blocks in scikit-learn's
+// order and shape: weight (in, out) and bias (out) of the first layer, then of the next; a maxout
+// layer of k pieces has k * out columns, piece by piece. After them, layer by layer, the slopes
+// (out) of the layers whose activation learns them. Functions that allocate throw std::bad_alloc;
+// `write` and `read` do not.
 #pragma once
 
 #include <cstdint>
 
 namespace fastmlp {
 
-/// What a network is. `activation` and `loss` are places in the lists of formulas/.
+/// A hidden layer's neurons. `activation` is a place in the list of formulas/activations.hpp.
+struct Hidden {
+  int activation;
+  double parameter;  // of the activation
+  int pieces;        // of maxout, else 1
+  bool learned;      // each neuron has a parameter of its own among the blocks
+  double dropout;    // share of outputs that a training step drops
+};
+
+/// What a network is. `loss` is a place in the list of formulas/losses.hpp.
 struct Recipe {
   const int64_t* units;  // n_layers + 1 sizes
   int n_layers;
-  int activation, loss;
-  double alpha;  // L2 penalty: alpha / 2 * sum of squared weights / sum of the batch's weights
+  const Hidden* hidden;  // n_layers - 1 of them; predict() takes n_layers where `loss` is -1
+  int loss;              // -1: the network ends with its last hidden layer
+  double loss_parameter;
+  double input_dropout;
+  // Penalty: (alpha / 2 * sum of squared weights + l1 * sum of absolute weights) / sum of the
+  // batch's sample weights.
+  double alpha, l1;
+
+  int blocks() const {
+    int n = 2 * n_layers;
+    for (int l = 0; l < n_layers - (loss >= 0); ++l) n += hidden[l].learned;
+    return n;
+  }
 };
 
 /// What a dense X may hold. It is converted as its rows are gathered, batch by batch.
@@ -46,18 +68,29 @@ struct Pass {
   const int64_t* order;
   int64_t n;
   int n_threads;  // at most; results do not depend on it
+  /// Asked some twenty times a second, on the calling thread, whether to end after the batch at
+  /// hand; null: never.
+  bool (*stop)(void* context) = nullptr;
+  void* context = nullptr;
 };
 
 struct SolverOptions {
   int solver;     // place in the list of formulas/solvers.hpp
   int64_t steps;  // steps taken before
-  double rate, momentum, beta_1, beta_2, epsilon;
+  double rate, momentum, beta_1, beta_2, epsilon, rho, weight_decay;
   bool nesterov;
+  bool summed;       // the gradient is the sum over a batch's rows, not their mean
+  double clip_norm;  // the most that the whole gradient's norm may be; infinity: no limit
+  double max_norm;   // the most for the weights into one hidden neuron, likewise
+  uint64_t seed;     // of dropout
+  double bias_rate;  // what sgd multiplies the rate of biases by
 };
 
 struct EpochResult {
-  double loss;    // mean over the rows, each batch's loss weighing its rows
-  int64_t steps;  // updates made: batches whose weights do not sum to zero
+  double loss;     // mean over the rows, each batch's loss weighing its rows
+  double penalty;  // what the penalty has in it
+  int64_t steps;   // updates made: batches whose weights do not sum to zero
+  int64_t rows;    // worked on: all, unless stopped
 };
 
 /// A network's parameters, solver state and work space in the layout that an engine computes in.
@@ -70,7 +103,7 @@ struct Operations {
   /// `keep_gradient` where gradient() is to be called.
   Session<T>* (*open)(const Recipe&, int64_t batch, bool sparse, bool keep_gradient);
   void (*close)(Session<T>*);
-  /// Slot 0 is the parameters, 1 and 2 the solver's state; `blocks`: 2 * n_layers pointers.
+  /// Slot 0 is the parameters, 1, 2, ... the solver's state.
   void (*write)(Session<T>*, int slot, const T* const* blocks);
   void (*read)(const Session<T>*, int slot, T* const* blocks);
   /// One epoch of mini-batches of `batch` rows, the last one what is left.
@@ -78,8 +111,9 @@ struct Operations {
                        const SolverOptions&);
   /// The loss over all rows and its exact gradient, the latter into `blocks`.
   double (*gradient)(Session<T>*, const Data<T>&, const Pass&, T* const* blocks);
-  /// The predictions of a network given by `blocks`, into out (n, outputs).
-  void (*predict)(const Recipe&, const T* const* blocks, const Rows<T>&, const Pass&, T* out);
+  /// The predictions of a network given by `blocks`, into out (n, outputs). Where the data has
+  /// targets, returns their mean loss too, without penalty, rows weighing their sample weights.
+  double (*predict)(const Recipe&, const T* const* blocks, const Data<T>&, const Pass&, T* out);
   /// Floating-point operations per second that one thread reaches on registers alone: the floor
   /// that benchmarks are held against.
   double (*peak)();

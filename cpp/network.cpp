@@ -22,8 +22,23 @@ std::vector<std::string> links_of(List<Items...>) {
 }
 
 template <class... Items>
+std::vector<double> parameters_of(List<Items...>) {
+  return {Items::kParameter...};
+}
+
+template <class... Items>
 std::vector<int> slots_of(List<Items...>) {
   return {Items::kSlots...};
+}
+
+template <class... Items>
+std::vector<bool> learned_of(List<Items...>) {
+  return {Items::kLearned...};
+}
+
+template <class... Items>
+std::vector<bool> pieces_of(List<Items...>) {
+  return {Items::kPieces...};
 }
 
 }  // namespace
@@ -43,7 +58,11 @@ const std::vector<std::string>& solver_names() {
   return names;
 }
 
+std::vector<double> activation_parameters() { return parameters_of(Activations{}); }
+std::vector<double> loss_parameters() { return parameters_of(Losses{}); }
 std::vector<std::string> link_names() { return links_of(Losses{}); }
+bool is_learned(int activation) { return learned_of(Activations{}).at(size_t(activation)); }
+bool has_pieces(int activation) { return pieces_of(Activations{}).at(size_t(activation)); }
 
 int solver_slots(int solver) { return slots_of(Solvers<float>{}).at(size_t(solver)); }
 
@@ -66,10 +85,25 @@ const Operations<double>& operations<double>(const Engine& engine) {
   return engine.f64;
 }
 
+std::vector<std::vector<int64_t>> block_shapes(const Recipe& recipe) {
+  std::vector<std::vector<int64_t>> shapes;
+  const int n_hidden = recipe.n_layers - (recipe.loss >= 0);
+  for (int l = 0; l < recipe.n_layers; ++l) {
+    const int64_t columns = recipe.units[l + 1] * (l < n_hidden ? recipe.hidden[l].pieces : 1);
+    shapes.push_back({recipe.units[l], columns});
+    shapes.push_back({columns});
+  }
+  for (int l = 0; l < n_hidden; ++l)
+    if (recipe.hidden[l].learned) shapes.push_back({recipe.units[l + 1]});
+  return shapes;
+}
+
 template <class T>
-Network<T>::Network(const Engine& engine, std::vector<int64_t> units, int activation, int loss,
-                    double alpha, int64_t batch, bool sparse, bool keep_gradient)
-    : units_(std::move(units)),
+Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, bool sparse,
+                    bool keep_gradient)
+    : shapes_(block_shapes(recipe)),
+      features_(recipe.units[0]),
+      outputs_(recipe.units[recipe.n_layers]),
       batch_(batch),
       sparse_(sparse),
       keep_gradient_(keep_gradient),
@@ -77,13 +111,12 @@ Network<T>::Network(const Engine& engine, std::vector<int64_t> units, int activa
       session_(nullptr, calls_.close) {
   // Far beyond any memory, and far below where sizes in bytes would overflow.
   constexpr double kMostElements = 1e15;
-  double widest = 0, elements = 0;
-  for (size_t l = 0; l < units_.size(); ++l) {
-    widest += double(units_[l]);
-    if (l > 0) elements += double(units_[l - 1]) * double(units_[l]);
+  double widths = double(features_), elements = 0;
+  for (const auto& shape : shapes_) {
+    if (shape.size() == 1) widths += double(shape[0]);
+    if (shape.size() == 2) elements += double(shape[0]) * double(shape[1]);
   }
-  if (elements + widest * double(batch) > kMostElements) throw std::bad_alloc();
-  const Recipe recipe{units_.data(), n_layers(), activation, loss, alpha};
+  if (elements + widths * double(batch) > kMostElements) throw std::bad_alloc();
   session_.reset(calls_.open(recipe, batch, sparse, keep_gradient));
 }
 

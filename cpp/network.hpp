@@ -10,17 +10,22 @@
 
 namespace fastmlp {
 
-/// The names in the lists of formulas/, in their order.
+/// The names in the lists of formulas/, in their order, and what else the lists say of each.
 const std::vector<std::string>& activation_names();
 const std::vector<std::string>& loss_names();
 const std::vector<std::string>& solver_names();
-/// The output activation that belongs to each loss, in the order of loss_names().
-std::vector<std::string> link_names();
-/// Values that a solver remembers per weight.
-int solver_slots(int solver);
+std::vector<double> activation_parameters();  // defaults; NaN: it has none
+std::vector<double> loss_parameters();
+std::vector<std::string> link_names();  // the output activation that belongs to each loss
+int solver_slots(int solver);           // values remembered per weight
+bool is_learned(int activation);
+bool has_pieces(int activation);
 
 /// The place of `name` in `names`. Throws std::invalid_argument that lists what is allowed.
 int find_name(const char* what, const std::vector<std::string>& names, const std::string& name);
+
+/// Shapes of a network's parameters, in the order of the blocks.
+std::vector<std::vector<int64_t>> block_shapes(const Recipe& recipe);
 
 template <class T>
 const Operations<T>& operations(const Engine& engine);
@@ -29,11 +34,13 @@ template <class T>
 class Network {
  public:
   /// `units`: features, hidden layers, outputs. For batches of up to `batch` rows.
-  Network(const Engine& engine, std::vector<int64_t> units, int activation, int loss, double alpha,
-          int64_t batch, bool sparse, bool keep_gradient);
+  Network(const Engine& engine, const Recipe& recipe, int64_t batch, bool sparse,
+          bool keep_gradient);
 
-  const std::vector<int64_t>& units() const { return units_; }
-  int n_layers() const { return int(units_.size()) - 1; }
+  /// Shapes of the parameters, in the order of the blocks.
+  const std::vector<std::vector<int64_t>>& shapes() const { return shapes_; }
+  int64_t features() const { return features_; }
+  int64_t outputs() const { return outputs_; }
   int64_t batch() const { return batch_; }
   bool sparse() const { return sparse_; }
   bool keeps_gradient() const { return keep_gradient_; }
@@ -50,8 +57,8 @@ class Network {
   }
 
  private:
-  std::vector<int64_t> units_;
-  int64_t batch_;
+  std::vector<std::vector<int64_t>> shapes_;
+  int64_t features_, outputs_, batch_;
   bool sparse_, keep_gradient_;
   const Operations<T>& calls_;
   std::unique_ptr<Session<T>, void (*)(Session<T>*)> session_;

@@ -11,6 +11,7 @@
 // depend neither on how rows are split over threads nor on how many there are.
 #pragma once
 
+#include <cstddef>
 #include <utility>
 
 #include "simd.hpp"
@@ -116,11 +117,26 @@ struct Groups {
   int size(int64_t group) const { return int(first(group + 1) - first(group)); }
 };
 
-/// What is done to a tile just computed, while it is in the first-level cache: `rows` by `vectors`
-/// at z, and the same places of a second matrix at `other`, where the product has one.
 template <class T>
-using Epilogue = void (*)(T* z, int64_t z_panel, const T* other, int64_t other_panel, int rows,
-                          int vectors);
+struct Neurons;  // in neurons.hpp
+
+/// What is done to a tile just computed, while it is in the first-level cache: `rows` by `vectors`
+/// at z, and the same places of a second matrix, where there is one. `row` and `vector` are those
+/// of the tile's corner.
+template <class T>
+struct Epilogue {
+  using Function = void (*)(const Neurons<T>&, T* z, int64_t z_panel, T* other, int64_t other_panel,
+                            int64_t row, int64_t vector, int rows, int vectors);
+  Function function = nullptr;
+  const Neurons<T>* neurons = nullptr;
+  Panels<T> other = {};
+
+  explicit operator bool() const { return function; }
+  void operator()(T* z, int64_t z_panel, int64_t row, int64_t vector, int rows, int vectors) const {
+    function(*neurons, z, z_panel, other.data ? other.at(vector, row) : nullptr, other.stride, row,
+             vector, rows, vectors);
+  }
+};
 
 /// `vectors` vectors of a layer's weights and of the bias below them (null: none).
 template <class T>
@@ -130,10 +146,11 @@ struct Affine {
   int64_t bias_panel, vectors;
 };
 
-/// Rows [begin, end) of out = a (rows, count) times weight, plus bias to each row.
+/// Rows [begin, end) of out = a (rows, count) times weight, plus bias to each row. The epilogue is
+/// told that out begins at vector `first`.
 template <class T>
 void multiply(Panels<T> a, int64_t count, Affine<T> by, Panels<T> out, int64_t begin, int64_t end,
-              Epilogue<T> epilogue, Panels<T> other = {}) {
+              const Epilogue<T>& epilogue, int64_t first = 0) {
   const Groups groups{by.vectors};
   for (int64_t g = 0; g < groups.count(); ++g) {
     const int64_t v = groups.first(g);
@@ -144,18 +161,16 @@ void multiply(Panels<T> a, int64_t count, Affine<T> by, Panels<T> out, int64_t b
           count, a.at(0, row), a.stride, by.weight.from(v),
           by.bias ? by.bias + v * by.bias_panel : nullptr, by.bias_panel, out.at(v, row),
           out.stride);
-      if (epilogue)
-        epilogue(out.at(v, row), out.stride, other.data ? other.at(v, row) : nullptr, other.stride,
-                 height, width);
+      if (epilogue) epilogue(out.at(v, row), out.stride, row, first + v, height, width);
       row += height;
     }
   }
 }
 
-/// The same for one row given by its `entries` non-zero values; out is that row's place.
+/// The same for row `row` of out, given by its `entries` non-zero values.
 template <class T>
-void multiply_sparse(const T* values, const int32_t* columns, int64_t entries, Affine<T> by, T* out,
-                     int64_t out_panel, Epilogue<T> epilogue) {
+void multiply_sparse(const T* values, const int32_t* columns, int64_t entries, Affine<T> by,
+                     Panels<T> out, int64_t row, const Epilogue<T>& epilogue, int64_t first = 0) {
   const Groups groups{by.vectors};
   for (int64_t g = 0; g < groups.count(); ++g) {
     const int64_t v = groups.first(g);
@@ -163,11 +178,11 @@ void multiply_sparse(const T* values, const int32_t* columns, int64_t entries, A
     Vec<T> sums[kTileVectors];
     for (int c = 0; c < width; ++c) sums[c] = load(by.bias + (v + c) * by.bias_panel);
     for (int64_t e = 0; e < entries; ++e) {
-      const T* row = by.weight.from(v).data + columns[e] * by.weight.step;
-      for (int c = 0; c < width; ++c) sums[c] += values[e] * load(row + c * by.weight.panel);
+      const T* weights = by.weight.from(v).data + columns[e] * by.weight.step;
+      for (int c = 0; c < width; ++c) sums[c] += values[e] * load(weights + c * by.weight.panel);
     }
-    for (int c = 0; c < width; ++c) store(out + (v + c) * out_panel, sums[c]);
-    if (epilogue) epilogue(out + v * out_panel, out_panel, nullptr, 0, 1, width);
+    for (int c = 0; c < width; ++c) store(out.at(v + c, row), sums[c]);
+    if (epilogue) epilogue(out.at(v, row), out.stride, row, first + v, 1, width);
   }
 }
 
@@ -202,11 +217,12 @@ void narrow_tile(int64_t panels, const T* a, int64_t a_panel, const T* w, int64_
 /// panels, plus bias.
 template <class T>
 void multiply_narrow(Panels<T> a, int64_t in, Panels<T> weight, const T* bias, int64_t outputs,
-                     Panels<T> out, int64_t begin, int64_t end, Epilogue<T> epilogue) {
+                     Panels<T> out, int64_t begin, int64_t end, const Epilogue<T>& epilogue) {
   constexpr int64_t L = kLanes<T>;
   constexpr int R = 4;
   for (int64_t row = begin; row < end;) {
     const int height = end - row < R ? 1 : R;
+    for (int r = 0; r < height; ++r) store(out.at(0, row + r), Vec<T>{});  // lanes past the last
     for (int64_t j = 0; j < outputs;) {
       const int width = outputs - j < 2 ? 1 : 2;
       const auto tile = height == 1 ? (width == 1 ? narrow_tile<T, 1, 1> : narrow_tile<T, 1, 2>)
@@ -215,8 +231,7 @@ void multiply_narrow(Panels<T> a, int64_t in, Panels<T> weight, const T* bias, i
            out.at(j / L, row) + j % L);
       j += width;
     }
-    if (epilogue)
-      epilogue(out.at(0, row), out.stride, nullptr, 0, height, int(panel_count<T>(outputs)));
+    if (epilogue) epilogue(out.at(0, row), out.stride, row, 0, height, 1);
     row += height;
   }
 }

@@ -13,59 +13,89 @@ template <class T>
 struct Prediction {
   const Recipe& recipe;
   const T* const* blocks;
-  const Rows<T>& x;
+  const Data<T>& data;
   const Pass& pass;
   T* out;
   Panels<T>* packed;  // per layer: the vectors not read from the blocks, and the bias below them;
                       // of a narrow layer its weights (outputs, in)
+  Panels<T>* slopes;  // per layer: (1, out), where they are learned
+  double* loss;       // per kPredictRows rows
   char* scratch;      // per thread
   size_t scratch_bytes;
 
+  bool has_targets() const { return data.targets || data.classes; }
+  bool is_hidden(int l) const { return l < recipe.n_layers - 1 || recipe.loss < 0; }
   int64_t in(int l) const { return recipe.units[l]; }
   int64_t out_of(int l) const { return recipe.units[l + 1]; }
-  bool narrow(int l) const { return is_narrow<T>(in(l), out_of(l)) && !(l == 0 && x.indptr); }
+  int64_t pieces(int l) const { return is_hidden(l) ? recipe.hidden[l].pieces : 1; }
+  bool narrow(int l) const {
+    return is_narrow<T>(in(l), out_of(l)) && !(l == 0 && data.x.indptr) && pieces(l) == 1;
+  }
   /// Vectors of layer l that are read straight from the user's matrix.
-  int64_t direct(int l) const { return pass.n < kPackRows ? out_of(l) / kLanes<T> : 0; }
-  int64_t rest(int l) const { return panel_count<T>(out_of(l)) - direct(l); }
+  int64_t direct(int l) const {
+    return pass.n < kPackRows && pieces(l) == 1 ? out_of(l) / kLanes<T> : 0;
+  }
+  int64_t rest(int l) const { return pieces(l) * panel_count<T>(out_of(l)) - direct(l); }
 };
 
 template <class T>
 struct PredictScratch {
   Panels<T> even, odd;  // what layers 0, 2, ... read and what layers 1, 3, ... read
+  Panels<T> z;          // of maxout, and of the outputs whose loss is taken
+  Panels<T> target;     // (rows, outputs)
+  double* row_loss;     // (rows,)
 };
 
 template <class T>
 PredictScratch<T> place_predict_scratch(Arena& arena, const Prediction<T>& p) {
-  int64_t widest[2] = {1, 1};
+  int64_t widest[2] = {1, 1}, z_vectors = 0;
   for (int l = 0; l <= p.recipe.n_layers; ++l)
-    if (!(l == 0 && p.x.indptr) && p.recipe.units[l] > widest[l % 2])
+    if (!(l == 0 && p.data.x.indptr) && p.recipe.units[l] > widest[l % 2])
       widest[l % 2] = p.recipe.units[l];
+  for (int l = 0; l < p.recipe.n_layers; ++l)
+    if (p.pieces(l) > 1 && p.rest(l) > z_vectors) z_vectors = p.rest(l);
   const int64_t rows = p.pass.n < kPredictRows ? p.pass.n : kPredictRows;
+  const int64_t outputs = p.has_targets() ? p.out_of(p.recipe.n_layers - 1) : 0;
+  if (panel_count<T>(outputs) > z_vectors) z_vectors = panel_count<T>(outputs);
   PredictScratch<T> scratch;
   scratch.even = arena.panels<T>(rows, widest[0]);
   scratch.odd = arena.panels<T>(rows, widest[1]);
+  scratch.z = arena.panels<T>(rows, z_vectors * kLanes<T>);
+  scratch.target = arena.panels<T>(rows, outputs);
+  scratch.row_loss = arena.take<double>(outputs > 0 ? rows : 0);
   return scratch;
 }
 
 template <class T>
 void pack_weights(Arena& arena, Prediction<T>& p, bool real) {
   p.packed = arena.take<Panels<T>>(p.recipe.n_layers);
+  p.slopes = arena.take<Panels<T>>(p.recipe.n_layers);
+  p.loss = arena.take<double>(p.has_targets() ? ceil_div(p.pass.n, kPredictRows) : 0);
+  const T* const* learned = p.blocks + 2 * p.recipe.n_layers;
   for (int l = 0; l < p.recipe.n_layers; ++l) {
     const int64_t first = p.direct(l) * kLanes<T>, width = p.out_of(l) - first;
-    const Panels<T> to =
-        p.narrow(l) ? arena.panels<T>(p.out_of(l), p.in(l)) : arena.panels<T>(p.in(l) + 1, width);
+    const Panels<T> to = p.narrow(l) ? arena.panels<T>(p.out_of(l), p.in(l))
+                                     : arena.panels<T>(p.in(l) + 1, p.rest(l) * kLanes<T>);
+    Panels<T> slopes;
+    const bool learns = p.is_hidden(l) && p.recipe.hidden[l].learned;
+    if (learns) slopes = arena.panels<T>(1, p.out_of(l));
     if (!real) continue;
     p.packed[l] = to;
+    p.slopes[l] = slopes;
+    if (learns) set_row(slopes, 0, *learned++, p.out_of(l));
     if (p.narrow(l)) {
       each_element(to, p.out_of(l), p.in(l), [&](T& place, int64_t j, int64_t i) {
         place = p.blocks[2 * l][i * p.out_of(l) + j];
       });
       continue;
     }
-    for (int64_t row = 0; row <= p.in(l); ++row)
-      set_row(to, row,
-              (row < p.in(l) ? p.blocks[2 * l] + row * p.out_of(l) : p.blocks[2 * l + 1]) + first,
-              width);
+    const int64_t columns = p.pieces(l) * p.out_of(l);
+    for (int64_t row = 0; row <= p.in(l); ++row) {
+      const T* from = row < p.in(l) ? p.blocks[2 * l] + row * columns : p.blocks[2 * l + 1];
+      for (int64_t piece = 0; piece < p.pieces(l); ++piece)
+        set_row(Panels<T>{to.at(piece * panel_count<T>(p.out_of(l)), 0), to.stride}, row,
+                from + piece * p.out_of(l) + first, width);
+    }
   }
 }
 
@@ -74,7 +104,7 @@ void predict_rows(void* context, int thread, int n_threads) {
   const Prediction<T>& p = *static_cast<Prediction<T>*>(context);
   Arena arena(p.scratch + size_t(thread) * p.scratch_bytes);
   const PredictScratch<T> scratch = place_predict_scratch(arena, p);
-  const Epilogue<T> activation = find_activate<T>(p.recipe.activation, Activations{});
+  const Rows<T>& x = p.data.x;
   const int last = p.recipe.n_layers - 1;
   const int64_t outputs = p.out_of(last);
   const Share mine(p.pass.n, kPredictRows, thread, n_threads);
@@ -83,11 +113,19 @@ void predict_rows(void* context, int thread, int n_threads) {
     const auto source = [&](int64_t r) {
       return p.pass.order ? p.pass.order[start + r] : start + r;
     };
-    if (!p.x.indptr) gather(p.x, p.in(0), scratch.even, 0, rows, source);
+    if (!x.indptr) gather(x, p.in(0), scratch.even, 0, rows, source);
     for (int l = 0; l <= last; ++l) {
       const Panels<T> from = l % 2 ? scratch.odd : scratch.even;
       const Panels<T> to = l % 2 ? scratch.even : scratch.odd;
-      const Epilogue<T> epilogue = l < last ? activation : nullptr;
+      const bool largest = p.pieces(l) > 1;
+      Neurons<T> neurons{};
+      Epilogue<T> epilogue;
+      if (p.is_hidden(l)) {
+        const Hidden& hidden = p.recipe.hidden[l];
+        neurons.parameter = T(hidden.parameter);
+        neurons.slopes = p.slopes[l].data;
+        if (!largest) epilogue = {find_activate<T>(hidden.activation, Activations{}), &neurons, {}};
+      }
       if (p.narrow(l)) {
         multiply_narrow(from, p.in(l), p.packed[l], p.blocks[2 * l + 1], p.out_of(l), to, 0, rows,
                         epilogue);
@@ -102,20 +140,35 @@ void predict_rows(void* context, int thread, int n_threads) {
            p.rest(l)}};
       for (int part = 0; part < 2; ++part) {
         if (affine[part].vectors == 0) continue;
-        const Panels<T> place{to.at(part * direct, 0), to.stride};
-        if (l > 0 || !p.x.indptr) {
-          multiply(from, p.in(l), affine[part], place, 0, rows, epilogue);
+        const int64_t place = part * direct;
+        const Panels<T> z = largest ? scratch.z : Panels<T>{to.at(place, 0), to.stride};
+        if (l > 0 || !x.indptr) {
+          multiply(from, p.in(l), affine[part], z, 0, rows, epilogue, place);
         } else {
           for (int64_t r = 0; r < rows; ++r) {
-            const int64_t e = p.x.indptr[source(r)];
-            multiply_sparse(p.x.values + e, p.x.columns + e, p.x.indptr[source(r) + 1] - e,
-                            affine[part], place.at(0, r), place.stride, epilogue);
+            const int64_t e = x.indptr[source(r)];
+            multiply_sparse(x.values + e, x.columns + e, x.indptr[source(r) + 1] - e, affine[part],
+                            z, r, epilogue, place);
           }
         }
       }
+      if (largest)
+        take_largest(neurons, scratch.z, p.pieces(l), panel_count<T>(p.out_of(l)), to, 0, rows);
     }
     const Panels<T> z = last % 2 ? scratch.even : scratch.odd;
-    find_link<T>(p.recipe.loss, Losses{})(z, outputs, rows);
+    if (p.has_targets()) {
+      for (int64_t v = 0; v < panel_count<T>(outputs); ++v)
+        __builtin_memcpy(scratch.z.at(v, 0), z.at(v, 0), size_t(rows * kLanes<T>) * sizeof(T));
+      for (int64_t r = 0; r < rows; ++r) set_target(scratch.target, outputs, p.data, r, source(r));
+      const Chunk<T> chunk{p.data, p.pass.order, start, rows, true, true, T(1), T(1), 0, 0};
+      find_take_loss<T>(p.recipe.loss, Losses{})(
+          {scratch.z, scratch.target, outputs, scratch.row_loss, T(p.recipe.loss_parameter)}, chunk,
+          0, rows);
+      double sum = 0;
+      for (int64_t r = 0; r < rows; ++r) sum += scratch.row_loss[r];
+      p.loss[start / kPredictRows] = sum;
+    }
+    if (p.recipe.loss >= 0) find_link<T>(p.recipe.loss, Losses{})(z, outputs, rows);
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t j = 0; j < outputs; ++j)
         p.out[(start + r) * outputs + j] = z.at(j / kLanes<T>, r)[j % kLanes<T>];
@@ -123,8 +176,8 @@ void predict_rows(void* context, int thread, int n_threads) {
 }
 
 template <class T>
-void predict(const Recipe& recipe, const T* const* blocks, const Rows<T>& x, const Pass& pass,
-             T* out) {
+double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data, const Pass& pass,
+               T* out) {
   double work = 0;
   for (int l = 0; l < recipe.n_layers; ++l)
     work += double(recipe.units[l] + 1) * double(recipe.units[l + 1]) * double(pass.n);
@@ -132,7 +185,7 @@ void predict(const Recipe& recipe, const T* const* blocks, const Rows<T>& x, con
   while (n_threads > 1 && (work < kWorkPerThread * n_threads || pass.n < kPredictRows * n_threads))
     --n_threads;
 
-  Prediction<T> p{recipe, blocks, x, pass, out, nullptr, nullptr, 0};
+  Prediction<T> p{recipe, blocks, data, pass, out, nullptr, nullptr, nullptr, nullptr, 0};
   Arena per_thread(nullptr), measure(nullptr);
   place_predict_scratch(per_thread, p);
   pack_weights(measure, p, false);
@@ -143,7 +196,14 @@ void predict(const Recipe& recipe, const T* const* blocks, const Rows<T>& x, con
   pack_weights(arena, p, true);
   p.scratch = block + arena.used();
   run_team(n_threads, predict_rows<T>, &p);
+  double loss = 0;
+  if (p.has_targets()) {
+    for (int64_t b = 0; b < ceil_div(pass.n, kPredictRows); ++b) loss += p.loss[b];
+    loss *=
+        value_scale(recipe.loss, recipe.units[recipe.n_layers]) / weight_sum(data, pass, 0, pass.n);
+  }
   release(block);
+  return loss;
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 // the chain of deltas back to the first layer.
 #pragma once
 
-#include "../formulas/activations.hpp"
 #include "../formulas/losses.hpp"
+#include "neurons.hpp"
 #include "session.hpp"
 
 namespace fastmlp {
@@ -18,44 +18,15 @@ struct Chunk {
   bool first, last;      // of its batch
   T scale;               // 1 / sum of the batch's weights
   T delta_scale;         // on every delta, 1 but in an exact gradient
+  int64_t step;          // of dropout, 0: nothing is dropped
+  uint64_t seed;
 
   int64_t row(int64_t r) const { return order ? order[start + r] : start + r; }
   T weight(int64_t r) const { return data.weights ? data.weights[row(r)] : T(1); }
+  Mask<T> mask(double rate, int layer) const {
+    return step == 0 ? Mask<T>() : Mask<T>(rate, seed, step, layer);
+  }
 };
-
-template <class T>
-using RowsFunction = void (*)(Session<T>&, const Chunk<T>&, int64_t begin, int64_t end);
-
-template <class T, class Activation>
-void activate(T* z, int64_t z_panel, const T*, int64_t, int rows, int vectors) {
-  for (int c = 0; c < vectors; ++c)
-    for (int r = 0; r < rows; ++r) {
-      T* place = z + c * z_panel + r * kLanes<T>;
-      store(place, Activation::value(load(place)));
-    }
-}
-
-template <class T, class Activation>
-void times_slope(T* delta, int64_t delta_panel, const T* a, int64_t a_panel, int rows,
-                 int vectors) {
-  for (int c = 0; c < vectors; ++c)
-    for (int r = 0; r < rows; ++r) {
-      T* place = delta + c * delta_panel + r * kLanes<T>;
-      store(place, load(place) * Activation::slope(load(a + c * a_panel + r * kLanes<T>)));
-    }
-}
-
-template <class T, class... A>
-Epilogue<T> find_activate(int index, List<A...>) {
-  static constexpr Epilogue<T> table[] = {activate<T, A>...};
-  return table[index];
-}
-
-template <class T, class... A>
-Epilogue<T> find_times_slope(int index, List<A...>) {
-  static constexpr Epilogue<T> table[] = {times_slope<T, A>...};
-  return table[index];
-}
 
 /// Softmax of one row of z in place; with the row's targets y, which sum to 1, also returns its
 /// log likelihood, sum of y log p.
@@ -117,15 +88,28 @@ struct Turned {
   }
 };
 
-/// Losses of rows [begin, end), and z of the last layer replaced by its delta. Rows are worked on
-/// side by side, a lane each, for most networks have few outputs; only a softmax that does not fit
-/// into one panel goes row by row.
+/// What a loss is taken of, and where it goes.
+template <class T>
+struct Outputs {
+  Panels<T> z, target;  // (rows, count)
+  int64_t count;
+  double* row_loss;  // (rows,)
+  T parameter;       // of the loss
+};
+
+template <class T>
+using RowsFunction = void (*)(const Outputs<T>&, const Chunk<T>&, int64_t begin, int64_t end);
+
+/// Losses of rows [begin, end), and z replaced by its delta. Rows are worked on side by side, a
+/// lane each, for most networks have few outputs; only a softmax that does not fit into one panel
+/// goes row by row.
 template <class T, class Loss>
-void take_loss(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end) {
+void take_loss(const Outputs<T>& outputs, const Chunk<T>& chunk, int64_t begin, int64_t end) {
   using V = Vec<T>;
   constexpr int64_t L = kLanes<T>;
-  const Panels<T> z = last_layer(s).delta;
-  const int64_t outputs = last_layer(s).out, panels = panel_count<T>(outputs);
+  const Panels<T> z = outputs.z, target = outputs.target;
+  const T parameter = outputs.parameter;
+  const int64_t panels = panel_count<T>(outputs.count);
   Turned<T> zs, ys;
   alignas(64) T per_row[L];
   for (int64_t row = begin; row < end; row += L) {
@@ -135,30 +119,35 @@ void take_loss(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end)
     V loss{};
     if (Loss::kRowwise && panels > 1) {
       for (int64_t r = 0; r < rows; ++r) {
-        per_row[r] = softmax(z, outputs, row + r, &s.target);
+        per_row[r] = -softmax(z, outputs.count, row + r, &target);
         const T scale = chunk.weight(row + r) * chunk.delta_scale;
+        V entropy{};
         for (int64_t p = 0; p < panels; ++p) {  // lanes past the last output have p = y = 0
           T* place = z.at(p, row + r);
-          store(place, Loss::delta(load(place), load(s.target.at(p, row + r))) * scale);
+          const V y = load(target.at(p, row + r));
+          if (Loss::kEntropy) entropy += y_log_y(y);
+          store(place, Loss::delta(load(place), y, parameter) * scale);
         }
+        per_row[r] += sum<T>(entropy);
       }
-      loss = Loss::value(load(per_row), splat<V>(1));
+      loss = load(per_row);
     } else {
       for (int64_t p = 0; p < panels; ++p) {
-        const int64_t columns = outputs - p * L < L ? outputs - p * L : L;
+        const int64_t columns = outputs.count - p * L < L ? outputs.count - p * L : L;
         zs.take(z, p, row, rows, columns);
-        ys.take(s.target, p, row, rows, columns);
-        if constexpr (Loss::kRowwise)
-          loss = Loss::value(softmax_lanes(zs.values, ys.values, columns), splat<V>(1));
+        ys.take(target, p, row, rows, columns);
+        if constexpr (Loss::kRowwise) loss = -softmax_lanes(zs.values, ys.values, columns);
         for (int64_t j = 0; j < columns; ++j) {
           const V v = load(zs.values[j]), y = load(ys.values[j]);
-          if constexpr (!Loss::kRowwise) loss += Loss::value(v, y);
-          store(zs.values[j], Loss::delta(v, y) * (weight * chunk.delta_scale));
+          if constexpr (Loss::kEntropy) loss += y_log_y(y);
+          if constexpr (!Loss::kRowwise) loss += Loss::value(v, y, parameter);
+          store(zs.values[j], Loss::delta(v, y, parameter) * (weight * chunk.delta_scale));
         }
         zs.put(z, p, row, rows, columns);
       }
     }
-    for (int64_t r = 0; r < rows; ++r) s.row_loss[row + r] = double(loss[r]) * double(weight[r]);
+    for (int64_t r = 0; r < rows; ++r)
+      outputs.row_loss[row + r] = double(loss[r]) * double(weight[r]);
   }
 }
 
@@ -201,6 +190,20 @@ template <class... L>
 bool mean_over_outputs(int index, List<L...>) {
   static constexpr bool table[] = {L::kMeanOverOutputs...};
   return table[index];
+}
+
+/// What the outputs' losses of a row are multiplied by for the reported loss.
+inline double value_scale(int loss, int64_t outputs) {
+  return mean_over_outputs(loss, Losses{}) ? 1.0 / double(outputs) : 1.0;
+}
+
+/// The sum of the weights of positions [start, end) of a pass.
+template <class T>
+double weight_sum(const Data<T>& data, const Pass& pass, int64_t start, int64_t end) {
+  if (!data.weights) return double(end - start);
+  double sum = 0;
+  for (int64_t i = start; i < end; ++i) sum += double(data.weights[pass.order ? pass.order[i] : i]);
+  return sum;
 }
 
 template <int N, class T>
@@ -310,55 +313,81 @@ void gather(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, int64_
 }
 
 template <class T>
-void set_target(Session<T>& s, const Data<T>& data, int64_t r, int64_t source) {
-  const int64_t outputs = last_layer(s).out;
-  if (!data.classes) return set_row(s.target, r, data.targets + source * outputs, outputs);
+void set_target(Panels<T> to, int64_t outputs, const Data<T>& data, int64_t r, int64_t source) {
+  if (!data.classes) return set_row(to, r, data.targets + source * outputs, outputs);
   const int32_t label = data.classes[source];
   if (outputs == 1) {
-    *s.target.at(0, r) = T(label);
+    *to.at(0, r) = T(label);
   } else {
-    for (int64_t p = 0; p < panel_count<T>(outputs); ++p) store(s.target.at(p, r), Vec<T>{});
-    s.target.at(label / kLanes<T>, r)[label % kLanes<T>] = T(1);
+    for (int64_t p = 0; p < panel_count<T>(outputs); ++p) store(to.at(p, r), Vec<T>{});
+    to.at(label / kLanes<T>, r)[label % kLanes<T>] = T(1);
   }
 }
 
 /// Rows [begin, end) of the chunk: forward through all layers, loss, deltas back to the first.
+/// `scratch` has room for the entries of a sparse row.
 template <class T>
-void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end) {
-  const Epilogue<T> activation = find_activate<T>(s.activation, Activations{});
-  const Epilogue<T> slope = find_times_slope<T>(s.activation, Activations{});
-  const auto output = [&](int l) {  // where layer l puts what it computes
-    return l + 1 < s.n_layers ? s.layers[l + 1].input : s.layers[l].delta;
+void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, T* scratch) {
+  const int last = s.n_layers - 1;
+  const auto neurons = [&](int l) {
+    const Layer<T>& layer = s.layers[l];
+    return Neurons<T>{T(layer.hidden.parameter), layer.slopes.slot[0].data,
+                      chunk.mask(layer.hidden.dropout, l + 1), chunk.start};
   };
-  const auto epilogue = [&](int l) { return l + 1 < s.n_layers ? activation : nullptr; };
-
+  const auto z_of = [&](int l) {  // where layer l puts what its weights give
+    return l == last || s.layers[l].pieces > 1 ? s.layers[l].delta : s.layers[l + 1].input;
+  };
   const Rows<T>& x = chunk.data.x;
-  for (int64_t r = begin; r < end; ++r) {
-    const int64_t source = chunk.row(r);
-    set_target(s, chunk.data, r, source);
-    if (x.indptr) {
-      const int64_t e = x.indptr[source];
-      multiply_sparse(x.values + e, x.columns + e, x.indptr[source + 1] - e, s.layers[0].forward(),
-                      output(0).at(0, r), output(0).stride, epilogue(0));
-    }
+  const Mask<T> input_mask = chunk.mask(s.input_dropout, 0);
+  for (int64_t r = begin; r < end; ++r)
+    set_target(s.target, last_layer(s).out, chunk.data, r, chunk.row(r));
+  if (!x.indptr) {
+    const Layer<T>& layer = s.layers[0];
+    gather(x, layer.in, layer.input, begin, end, [&](int64_t r) { return chunk.row(r); });
+    input_mask.apply(layer.input, chunk.start, begin, end, panel_count<T>(layer.in));
   }
-  if (!x.indptr)
-    gather(x, s.layers[0].in, s.layers[0].input, begin, end,
-           [&](int64_t r) { return chunk.row(r); });
-  for (int l = x.indptr ? 1 : 0; l < s.n_layers; ++l) {
+  for (int l = 0; l <= last; ++l) {
     const Layer<T>& layer = s.layers[l];
-    if (layer.narrow) {
+    const Neurons<T> here = neurons(l);
+    Epilogue<T> epilogue;
+    if (l < last && layer.pieces == 1)
+      epilogue = {find_activate<T>(layer.hidden.activation, Activations{}), &here, layer.kept};
+    if (l == 0 && x.indptr) {
+      for (int64_t r = begin; r < end; ++r) {
+        const int64_t first = x.indptr[chunk.row(r)], n = x.indptr[chunk.row(r) + 1] - first;
+        const T* values = x.values + first;
+        if (input_mask.active) {
+          for (int64_t e = 0; e < n; ++e)
+            scratch[e] = values[e] * input_mask.factor(chunk.start + r, x.columns[first + e]);
+          values = scratch;
+        }
+        multiply_sparse(values, x.columns + first, n, layer.forward(), z_of(l), r, epilogue);
+      }
+    } else if (layer.narrow) {
       multiply_narrow(layer.input, layer.in, layer.weight.slot[0], layer.bias.slot[0].data,
-                      layer.out, output(l), begin, end, epilogue(l));
+                      layer.out, z_of(l), begin, end, epilogue);
     } else {
-      multiply(layer.input, layer.in, layer.forward(), output(l), begin, end, epilogue(l));
+      multiply(layer.input, layer.in, layer.forward(), z_of(l), begin, end, epilogue);
     }
+    if (layer.pieces > 1)
+      take_largest(here, layer.delta, layer.pieces, layer.piece_vectors(), s.layers[l + 1].input,
+                   begin, end);
   }
-  find_take_loss<T>(s.loss, Losses{})(s, chunk, begin, end);
-  for (int l = s.n_layers - 1; l >= 1; --l) {
-    const Layer<T>& layer = s.layers[l];
-    multiply(layer.delta, layer.out, layer.backward(), s.layers[l - 1].delta, begin, end, slope,
-             layer.input);
+  const Outputs<T> outputs{last_layer(s).delta, s.target, last_layer(s).out, s.row_loss,
+                           T(s.loss_parameter)};
+  find_take_loss<T>(s.loss, Losses{})(outputs, chunk, begin, end);
+  for (int l = last; l >= 1; --l) {
+    const Layer<T>&layer = s.layers[l], &below = s.layers[l - 1];
+    const Neurons<T> here = neurons(l - 1);
+    if (below.pieces > 1) {
+      multiply(layer.delta, layer.linear(), layer.backward(), below.kept, begin, end, {});
+      give_to_largest(here, below.kept, below.pieces, below.piece_vectors(), below.delta, begin,
+                      end);
+    } else {
+      const Epilogue<T> epilogue{find_times_slope<T>(below.hidden.activation, Activations{}), &here,
+                                 below.kept.data ? below.kept : layer.input};
+      multiply(layer.delta, layer.linear(), layer.backward(), below.delta, begin, end, epilogue);
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../engine.hpp"
+#include "../formulas/activations.hpp"
 #include "../formulas/solvers.hpp"
 #include "../threads.hpp"
 #include "gemm.hpp"
@@ -42,35 +43,50 @@ struct Trained {
   Panels<T> gradient;
 };
 
+/// A layer with the activation that follows it. z (batch rows, linear()) is what its weights give,
+/// a (batch rows, out) what the activation makes of it. The pieces of a maxout layer lie side by
+/// side in z, each in panels of its own.
 template <class T>
 struct Layer {
   int64_t in, out;
+  int64_t pieces;        // of maxout, else 1
   bool narrow;           // weights are stored (out, in), not (in, out): see is_narrow
-  Trained<T> weight;     // (rows(), columns())
-  Trained<T> bias;       // (1, out)
-  Panels<T> transposed;  // (out, in): a copy of the weights, unless narrow or the first layer
+  Hidden hidden;         // unless the last layer
+  Trained<T> weight;     // (rows(), vectors())
+  Trained<T> bias;       // (1, linear())
+  Trained<T> slopes;     // (1, out): where the activation learns them
+  Panels<T> transposed;  // (linear(), in): a copy of the weights, unless narrow or the first layer
   Panels<T> input;       // (batch rows, in)
-  Panels<T> delta;       // (batch rows, out): of the last layer first z, then the loss's delta
+  Panels<T> delta;       // (batch rows, linear()): of the last layer and of maxout first z
+  Panels<T> kept;        // (batch rows, out): what the activation keeps of z, see Keeps; of maxout
+                         // the derivative by a
 
+  int64_t piece_vectors() const { return panel_count<T>(out); }
+  int64_t linear() const { return pieces == 1 ? out : pieces * piece_vectors() * kLanes<T>; }
   int64_t rows() const { return narrow ? out : in; }
-  int64_t columns() const { return narrow ? in : out; }
-  Groups groups() const { return {panel_count<T>(columns())}; }
+  int64_t vectors() const { return narrow ? panel_count<T>(in) : pieces * piece_vectors(); }
+  Groups groups() const { return {vectors()}; }
 
   Affine<T> forward() const {
     return {{weight.slot[0].data, kLanes<T>, weight.slot[0].stride},
             bias.slot[0].data,
             kLanes<T>,
-            panel_count<T>(out)};
+            pieces * piece_vectors()};
   }
   Affine<T> backward() const {
     const Panels<T>& by_outputs = narrow ? weight.slot[0] : transposed;
     return {{by_outputs.data, kLanes<T>, by_outputs.stride}, nullptr, 0, panel_count<T>(in)};
   }
   /// The weights phase deals in units: one tile's height of weight rows by one group of vectors,
-  /// group by group, and last the bias. Work is counted in vectors of tiles.
+  /// group by group, and last the bias with the slopes. Work is counted in vectors of tiles.
   int64_t units_per_group() const { return ceil_div(rows(), kTileRows<T>); }
   int64_t units() const { return units_per_group() * groups().count() + 1; }
   int64_t work() const { return units_per_group() * groups().vectors + 1; }
+};
+
+/// What the weights phase sums up over one unit.
+struct UnitSums {
+  double penalty, squared_gradient;
 };
 
 }  // namespace
@@ -79,12 +95,12 @@ template <class T>
 struct Session {
   int n_layers;
   Layer<T>* layers;
-  int activation, loss;
-  double alpha;
+  int loss;
+  double loss_parameter, input_dropout, alpha, l1;
   int64_t chunk_rows;
   Panels<T> target;  // (chunk_rows, outputs)
   double* row_loss;  // (chunk_rows,)
-  double* penalty;   // sum of squared weights, per unit
+  UnitSums* sums;    // (units,)
   int64_t units;     // of all layers
   Watch watch;
 };
@@ -107,38 +123,58 @@ void each_element(const Panels<T>& panels, int64_t rows, int64_t columns, Use us
     }
 }
 
-/// Calls use(element in panels, element of the block) for a layer's weights, in whichever way they
-/// are stored, and biases. `which` picks the panels out of a Trained.
+/// The same for the pieces of a layer, (rows, pieces * out); column = piece * out + neuron.
+template <class T, class Use>
+void each_piece(const Layer<T>& layer, const Panels<T>& panels, int64_t rows, Use use) {
+  for (int64_t piece = 0; piece < layer.pieces; ++piece)
+    each_element(Panels<T>{panels.at(piece * layer.piece_vectors(), 0), panels.stride}, rows,
+                 layer.out,
+                 [&](T& place, int64_t row, int64_t j) { use(place, row, piece * layer.out + j); });
+}
+
+/// Calls use(element in panels, element of the block) for all parameters, in whichever way they are
+/// stored. `which` picks the panels out of a Trained.
 template <class T, class U, class Which, class Use>
-void each_parameter(const Layer<T>& layer, Which which, U* weight, U* bias, Use use) {
-  const int64_t by_row = layer.narrow ? 1 : layer.out, by_column = layer.narrow ? layer.out : 1;
-  each_element(which(layer.weight), layer.rows(), layer.columns(),
-               [&](T& place, int64_t row, int64_t column) {
-                 use(place, weight[row * by_row + column * by_column]);
-               });
-  each_element(which(layer.bias), 1, layer.out,
+void each_parameter(const Session<T>& s, Which which, U* const* blocks, Use use) {
+  U* const* slopes = blocks + 2 * s.n_layers;
+  for (int l = 0; l < s.n_layers; ++l) {
+    const Layer<T>& layer = s.layers[l];
+    U *weight = blocks[2 * l], *bias = blocks[2 * l + 1];
+    if (layer.narrow) {
+      each_element(which(layer.weight), layer.out, layer.in,
+                   [&](T& place, int64_t j, int64_t i) { use(place, weight[i * layer.out + j]); });
+    } else {
+      each_piece(layer, which(layer.weight), layer.in, [&](T& place, int64_t i, int64_t column) {
+        use(place, weight[i * layer.pieces * layer.out + column]);
+      });
+    }
+    each_piece(layer, which(layer.bias), 1,
                [&](T& place, int64_t, int64_t column) { use(place, bias[column]); });
+    if (!layer.hidden.learned) continue;
+    U* slope = *slopes++;
+    each_element(which(layer.slopes), 1, layer.out,
+                 [&](T& place, int64_t, int64_t j) { use(place, slope[j]); });
+  }
 }
 
 template <class T>
 void write(Session<T>* s, int slot, const T* const* blocks) {
-  const auto which = [&](const Trained<T>& trained) { return trained.slot[slot]; };
+  each_parameter(
+      *s, [&](const Trained<T>& trained) { return trained.slot[slot]; }, blocks,
+      [](T& place, const T& value) { place = value; });
+  if (slot > 0) return;
   for (int l = 0; l < s->n_layers; ++l) {
     const Layer<T>& layer = s->layers[l];
-    const T* weight = blocks[2 * l];
-    each_parameter(layer, which, weight, blocks[2 * l + 1],
-                   [](T& place, const T& value) { place = value; });
-    if (slot == 0 && layer.transposed.data)
-      each_element(layer.transposed, layer.out, layer.in,
-                   [&](T& place, int64_t j, int64_t i) { place = weight[i * layer.out + j]; });
+    if (!layer.transposed.data) continue;
+    each_element(layer.transposed, layer.linear(), layer.in, [&](T& place, int64_t j, int64_t i) {
+      place = layer.weight.slot[0].at(j / kLanes<T>, i)[j % kLanes<T>];
+    });
   }
 }
 
 template <class T, class Which>
 void read_all(const Session<T>* s, Which which, T* const* blocks) {
-  for (int l = 0; l < s->n_layers; ++l)
-    each_parameter(s->layers[l], which, blocks[2 * l], blocks[2 * l + 1],
-                   [](T& place, T& value) { value = place; });
+  each_parameter(*s, which, blocks, [](T& place, T& value) { value = place; });
 }
 
 template <class T>
@@ -149,10 +185,18 @@ void read(const Session<T>* s, int slot, T* const* blocks) {
 /// Rows of a batch worked on at once: all, unless their activations would take more than 64 MiB.
 int64_t chunk_rows_for(const Recipe& recipe, int64_t batch, bool sparse, size_t element) {
   int64_t widths = sparse ? 0 : recipe.units[0];
-  for (int l = 1; l <= recipe.n_layers; ++l) widths += 2 * recipe.units[l];
+  for (int l = 1; l <= recipe.n_layers; ++l)
+    widths += recipe.units[l] * (l < recipe.n_layers ? 1 + recipe.hidden[l - 1].pieces : 2);
   const int64_t most = (int64_t(64) << 20) / (widths * int64_t(element));
   const int64_t rows = most < 256 ? 256 : most / 64 * 64;
   return batch < rows ? batch : rows;
+}
+
+/// What an activation keeps, per place in the list.
+template <class... A>
+Keeps keeps_of(int index, List<A...>) {
+  constexpr Keeps table[] = {A::kPieces ? Keeps::slope : A::kKeeps...};
+  return table[index];
 }
 
 template <class T>
@@ -175,26 +219,37 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
     Layer<T> layer{};
     layer.in = recipe.units[l];
     layer.out = recipe.units[l + 1];
-    layer.narrow = is_narrow<T>(layer.in, layer.out) && !(l == 0 && sparse);
+    layer.pieces = 1;
     const bool keep = keep_gradient || rows < batch;
-    layer.weight = trained<T>(arena, layer.rows(), layer.columns(), keep);
-    layer.bias = trained<T>(arena, 1, layer.out, keep);
-    if (l > 0 && !layer.narrow) layer.transposed = arena.panels<T>(layer.out, layer.in);
+    if (l < recipe.n_layers - 1) {
+      layer.hidden = recipe.hidden[l];
+      layer.pieces = layer.hidden.pieces;
+      if (layer.hidden.learned) layer.slopes = trained<T>(arena, 1, layer.out, keep);
+      if (keeps_of(layer.hidden.activation, Activations{}) != Keeps::nothing)
+        layer.kept = arena.panels<T>(rows, layer.out);
+    }
+    layer.narrow = is_narrow<T>(layer.in, layer.out) && !(l == 0 && sparse) && layer.pieces == 1;
+    layer.weight = trained<T>(arena, layer.rows(), layer.vectors() * kLanes<T>, keep);
+    layer.bias = trained<T>(arena, 1, layer.linear(), keep);
+    if (l > 0 && !layer.narrow)  // all lanes of the last panel are copied: rows for them too
+      layer.transposed = arena.panels<T>(layer.vectors() * kLanes<T>, layer.in);
     if (l > 0 || !sparse) layer.input = arena.panels<T>(rows, layer.in);
-    layer.delta = arena.panels<T>(rows, layer.out);
+    layer.delta = arena.panels<T>(rows, layer.linear());
     units += layer.units();
     if (real) layers[l] = layer;
   }
   Session<T> session = {};
   session.target = arena.panels<T>(rows, recipe.units[recipe.n_layers]);
   session.row_loss = arena.take<double>(rows);
-  session.penalty = arena.take<double>(units);
+  session.sums = arena.take<UnitSums>(units);
   if (!real) return nullptr;
   session.n_layers = recipe.n_layers;
   session.layers = layers;
-  session.activation = recipe.activation;
   session.loss = recipe.loss;
+  session.loss_parameter = recipe.loss_parameter;
+  session.input_dropout = recipe.input_dropout;
   session.alpha = recipe.alpha;
+  session.l1 = recipe.l1;
   session.chunk_rows = rows;
   session.units = units;
   session.watch = Watch(step_work(layers, recipe.n_layers, rows));

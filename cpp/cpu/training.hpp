@@ -21,20 +21,25 @@ struct Job {
   size_t scratch_bytes;
   int most_threads;
   Barrier barrier{};
-  int64_t next = 0;    // position of the next batch
-  int64_t steps = 0;   // made so far
-  double loss = 0;     // summed so far
+  int64_t next = 0;              // position of the next batch
+  int64_t steps = 0;             // made so far
+  double loss = 0, penalty = 0;  // summed so far
+  double asked = 0;              // when, whether to stop
+  bool stopped = false;
   bool leave = false;  // all threads are to return after the step at hand, says the leader
 };
 
-/// The sum of the weights of positions [start, end) of the pass.
+constexpr double kAskEvery = 0.05;  // seconds
+
+/// Whether the pass is to end here; asks when it has not for some time.
 template <class T>
-double weight_sum(const Job<T>& job, int64_t start, int64_t end) {
-  if (!job.data.weights) return double(end - start);
-  double sum = 0;
-  for (int64_t i = start; i < end; ++i)
-    sum += double(job.data.weights[job.pass.order ? job.pass.order[i] : i]);
-  return sum;
+bool stops(Job<T>& job) {
+  if (!job.pass.stop) return false;
+  const double now = seconds();
+  if (now < job.asked + kAskEvery) return false;
+  job.asked = now;
+  job.stopped = job.pass.stop(job.pass.context);
+  return job.stopped;
 }
 
 /// Places a thread's Columns for up to `entries` entries; returns the bytes they take.
@@ -79,40 +84,68 @@ void run_pass(void* context, int thread, int n_threads) {
   const int64_t beyond = first_unit(s, thread + 1, n_threads);
   int64_t start = job.next, steps = job.steps;
   Watch& watch = s.watch;
+  const SolverOptions options = job.options ? *job.options : SolverOptions{};
+  SolverClock clock(options, steps);
+  const bool clips = job.options && options.clip_norm < infinity<double>();
+  const bool limits = job.options && options.max_norm < infinity<double>();
   for (bool leave = false; start < n && !leave; start += job.batch) {
     const int64_t end = start + job.batch < n ? start + job.batch : n;
-    const double total = weight_sum(job, start, end);
+    const double total = weight_sum(job.data, job.pass, start, end);
     if (total == 0) continue;  // rows that count for nothing move nothing
     ++steps;
+    clock.tick(options);
     double data_loss = 0;
     if (watches) watch.step_begins();
     for (int64_t row = start; row < end; row += s.chunk_rows) {
       const int64_t rows = row + s.chunk_rows < end ? s.chunk_rows : end - row;
       const bool last = row + rows == end;
-      const Chunk<T> chunk{
-          job.data,     job.pass.order, row,          rows,
-          row == start, last,           T(1 / total), job.options ? T(1) : T(job.value_scale)};
+      const Chunk<T> chunk{job.data,
+                           job.pass.order,
+                           row,
+                           rows,
+                           row == start,
+                           last,
+                           options.summed ? T(1) : T(1 / total),
+                           job.options ? T(1) : T(job.value_scale),
+                           job.options ? clock.step : 0,
+                           options.seed};
       const Share mine(rows, kTileRows<T>, thread, n_threads);
-      run_rows(s, chunk, mine.begin, mine.end);
+      run_rows(s, chunk, mine.begin, mine.end, columns.values);
       job.barrier.wait(n_threads);
       if (leads)
         for (int64_t r = 0; r < rows; ++r) data_loss += s.row_loss[r];
-      const WeightsPhase<T> phase{s, chunk, first, beyond, columns};
-      if (job.options && last) {
-        find_solver<T>(job.options->solver, Solvers<T>{})(phase, *job.options,
-                                                          job.options->steps + steps);
-      } else {
+      WeightsPhase<T> phase{s, chunk, first, beyond, columns, T(1)};
+      const Step<T> step = find_step<T>(options.solver, Solvers<T>{});
+      if (!job.options || !last || clips) {
         phase.run(KeepGradient<T>{});
+      } else {
+        step(phase, options, clock, false);
       }
-      if (watches && last) job.leave = watch.step_ends(!watch.team_rests(), end - start);
+      if (clips && last) {
+        job.barrier.wait(n_threads);
+        double squares = 0;
+        for (int64_t u = 0; u < s.units; ++u) squares += s.sums[u].squared_gradient;
+        const double norm = __builtin_sqrt(squares);
+        if (norm > options.clip_norm) phase.gradient_factor = T(options.clip_norm / norm);
+        step(phase, options, clock, true);
+      }
+      if (limits && last) {
+        job.barrier.wait(n_threads);
+        limit_norms(s, T(options.max_norm), thread, n_threads);
+      }
+      if (leads && last) {
+        job.leave = stops(job);
+        if (watches) job.leave |= watch.step_ends(!watch.team_rests(), end - start);
+      }
       job.barrier.wait(n_threads);
     }
     leave = job.leave;
     if (leads) {
-      double squares = 0;
-      for (int64_t u = 0; u < s.units; ++u) squares += s.penalty[u];
-      job.loss +=
-          (data_loss * job.value_scale + 0.5 * s.alpha * squares) / total * double(end - start);
+      double penalty = 0;
+      for (int64_t u = 0; u < s.units; ++u) penalty += s.sums[u].penalty;
+      const double share = double(end - start) / total;
+      job.loss += (data_loss * job.value_scale + penalty) * share;
+      job.penalty += penalty * share;
     }
   }
   if (leads) {
@@ -138,21 +171,22 @@ EpochResult run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_
   const double most = step_work(s->layers, s->n_layers, rows) / kWorkPerThread;
   int n_threads = usable_threads(pass.n_threads);
   if (n_threads > most) n_threads = most < 1 ? 1 : int(most);
-  const bool mean = mean_over_outputs(s->loss, Losses{});
-  const double value_scale = mean ? 1.0 / double(last_layer(*s).out) : 1.0;
-  Job<T> job{*s, data, pass, batch, options, value_scale, 0, nullptr, 0, n_threads};
+  const double scale = value_scale(s->loss, last_layer(*s).out);
+  Job<T> job{*s, data, pass, batch, options, scale, 0, nullptr, 0, n_threads};
   if (data.x.indptr) {
     Columns<T> measure;
     job.entries = most_entries(job);
     job.scratch_bytes = place_columns<T>(nullptr, s->layers[0].in, job.entries, &measure);
     job.scratch = static_cast<char*>(allocate(job.scratch_bytes * size_t(n_threads)));
   }
-  while (job.next < pass.n) {
+  while (job.next < pass.n && !job.stopped) {
     job.leave = false;
     run_team(s->watch.team_rests() ? 1 : n_threads, run_pass<T>, &job);
   }
   release(job.scratch);
-  return {job.loss / double(pass.n), job.steps};
+  const int64_t rows_done = job.next < pass.n ? job.next : pass.n;
+  const double share = rows_done > 0 ? 1 / double(rows_done) : 0;
+  return {job.loss * share, job.penalty * share, job.steps, rows_done};
 }
 
 template <class T>

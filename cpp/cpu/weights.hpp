@@ -21,7 +21,7 @@ struct Columns {
   int32_t* rows;
   T* values;
 
-  void build(const Chunk<T>& chunk, int64_t begin, int64_t end) {
+  void build(const Chunk<T>& chunk, const Mask<T>& mask, int64_t begin, int64_t end) {
     const Rows<T>& x = chunk.data.x;
     const auto each = [&](auto take) {
       for (int64_t r = 0; r < chunk.rows; ++r) {
@@ -41,6 +41,7 @@ struct Columns {
     }
     each([&](int32_t column, int64_t row, T value) {
       rows[starts[column]] = int32_t(row);
+      if (mask.active) value *= mask.factor(chunk.start + row, column);
       values[starts[column]++] = value;
     });
     for (int64_t i = end; i > begin; --i) starts[i] = starts[i - 1];
@@ -57,13 +58,33 @@ struct Columns {
   }
 };
 
-/// Applies a change to the weights of `rows` x `width` vectors, given their summed gradient `sums`
-/// as [vector][row][lane]. Returns the sum of the squared weights, as they were before.
+/// The penalty on weights.
+template <class T>
+struct Penalty {
+  T alpha, l1;
+};
+
+/// One vector of parameters moved against its gradient. Returns them.
+template <class T, class Solver>
+Vec<T> update(const Trained<T>& trained, const Solver& solver, bool is_weight, int64_t vector,
+              int64_t row, Vec<T> g) {
+  Vec<T> w = load(trained.slot[0].at(vector, row)), slots[Solver::kSlots];
+  for (int k = 0; k < Solver::kSlots; ++k) slots[k] = load(trained.slot[1 + k].at(vector, row));
+  solver.update(w, g, slots, is_weight);
+  for (int k = 0; k < Solver::kSlots; ++k) store(trained.slot[1 + k].at(vector, row), slots[k]);
+  store(trained.slot[0].at(vector, row), w);
+  return w;
+}
+
+/// Applies a change to `rows` x `width` vectors of parameters, given their summed gradient `sums`
+/// as [vector][row][lane]. Returns what the penalty takes of them, as they were before, and of the
+/// gradient where it is kept. No penalty (null): they are no weights.
 template <class T, class Change>
-T change_weights(const Trained<T>& trained, const Chunk<T>& chunk, const Change& change, T alpha,
-                 int64_t row, int rows, int64_t vector, int width, T* sums) {
+UnitSums change_parameters(const Trained<T>& trained, const Chunk<T>& chunk, const Change& change,
+                           const Penalty<T>* penalty, int64_t row, int rows, int64_t vector,
+                           int width, T* sums) {
   using V = Vec<T>;
-  V squares{};
+  V squares{}, absolutes{}, squared_gradient{};
   for (int c = 0; c < width; ++c)
     for (int r = 0; r < rows; ++r) {
       T* place = sums + (c * kTileRows<T> + r) * kLanes<T>;
@@ -74,23 +95,28 @@ T change_weights(const Trained<T>& trained, const Chunk<T>& chunk, const Change&
         store(kept, g);
         continue;
       }
-      V w = load(trained.slot[0].at(vector + c, row + r));
-      squares += w * w;
-      g = (g + alpha * w) * chunk.scale;
+      if (penalty) {
+        const V w = load(trained.slot[0].at(vector + c, row + r));
+        squares += w * w;
+        g += penalty->alpha * w;
+        if (penalty->l1 != 0) {
+          absolutes += abs(w);
+          g += penalty->l1 * sign(w);
+        }
+      }
+      g = g * chunk.scale;
       if constexpr (Change::kSlots == 0) {
+        squared_gradient += g * g;
         store(kept, g);
-      } else {
-        V slots[Change::kSlots];
-        for (int k = 0; k < Change::kSlots; ++k)
-          slots[k] = load(trained.slot[1 + k].at(vector + c, row + r));
-        change.update(w, g, slots);
-        for (int k = 0; k < Change::kSlots; ++k)
-          store(trained.slot[1 + k].at(vector + c, row + r), slots[k]);
-        store(trained.slot[0].at(vector + c, row + r), w);
-        store(place, w);  // for the transposed copy
+      } else {  // the new weights are wanted for the transposed copy
+        store(place, update(trained, change, penalty != nullptr, vector + c, row + r, g));
       }
     }
-  return sum<T>(squares);
+  UnitSums result{0, double(sum<T>(squared_gradient))};
+  if (penalty)
+    result.penalty = 0.5 * double(penalty->alpha) * double(sum<T>(squares)) +
+                     double(penalty->l1) * double(sum<T>(absolutes));
+  return result;
 }
 
 /// Writes R rows of updated weights, [vector][row][lane] at `weights`, into the transposed copy.
@@ -101,10 +127,9 @@ void copy_transposed(Layer<T>& layer, int64_t row, int64_t vector, int width, co
     Vec<T> v[R];
     for (int r = 0; r < R; ++r) v[r] = load(weights + (c * kTileRows<T> + r) * L);
     transpose<T, R>(v, std::make_index_sequence<size_t(L)>{});
-    const int64_t out = (vector + c) * L, lanes = layer.out - out < L ? layer.out - out : L;
-    T* to = layer.transposed.at(row / L, out) + row % L;
+    T* to = layer.transposed.at(row / L, (vector + c) * L) + row % L;
     const char* from = reinterpret_cast<const char*>(v);
-    for (int64_t lane = 0; lane < lanes; ++lane)
+    for (int64_t lane = 0; lane < L; ++lane)
       __builtin_memcpy(to + lane * L, from + lane * R * sizeof(T), R * sizeof(T));
   }
 }
@@ -128,23 +153,32 @@ void copy_transposed(Layer<T>& layer, int64_t row, int rows, int64_t vector, int
   }
 }
 
+/// Weight rows [begin, end) by `width` vectors from `vector` on.
+struct Unit {
+  int64_t begin, end, vector;
+  int width;
+};
+
 /// One unit: the gradient of up to kTileRows rows of weights, in one group of vectors, and its use.
 template <class T, class Change>
-T run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change, T alpha, int64_t begin,
-           int64_t end, int64_t vector, int width, const Columns<T>* columns) {
+UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
+                  const Penalty<T>& penalty, const Unit& unit, const Columns<T>* columns) {
   constexpr int64_t L = kLanes<T>;
   alignas(64) T sums[kTileVectors * kTileRows<T> * L];
   constexpr int64_t panel = kTileRows<T> * L;
+  const int64_t vector = unit.vector;
+  const int width = unit.width;
   // what the rows of the stored matrix stand for, and what its columns stand for
   const Panels<T>& by_row = layer.narrow ? layer.delta : layer.input;
   const Panels<T>& by_column = layer.narrow ? layer.input : layer.delta;
   // the update will want these from memory; the product takes long enough to fetch them
-  for (const Panels<T>& slot : layer.weight.slot)
+  for (int k = 0; k <= Change::kSlots; ++k)
     for (int c = 0; c < width; ++c)
-      for (int64_t row = begin; row < end; ++row) __builtin_prefetch(slot.at(vector + c, row));
-  T penalty = 0;
-  for (int64_t row = begin; row < end;) {
-    const int height = tile_rows<T>(end - row);
+      for (int64_t row = unit.begin; row < unit.end; ++row)
+        __builtin_prefetch(layer.weight.slot[k].at(vector + c, row));
+  UnitSums total{};
+  for (int64_t row = unit.begin; row < unit.end;) {
+    const int height = tile_rows<T>(unit.end - row);
     if (columns) {
       for (int r = 0; r < height; ++r)
         columns->multiply(row + r, layer.delta, vector, width, sums + r * L, panel);
@@ -161,57 +195,157 @@ T run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change, T alpha
         store(place, select(valid, load(place), Vec<T>{}));
       }
     }
-    penalty += change_weights(layer.weight, chunk, change, alpha, row, height, vector, width, sums);
+    const UnitSums here =
+        change_parameters(layer.weight, chunk, change, &penalty, row, height, vector, width, sums);
+    total.penalty += here.penalty;
+    total.squared_gradient += here.squared_gradient;
     if (Change::kSlots > 0 && chunk.last && layer.transposed.data)
       copy_transposed(layer, row, height, vector, width, sums);
     row += height;
   }
-  return penalty;
+  return total;
 }
 
-/// A layer's last unit: its bias.
+/// The sums over the rows of each vector's column: the gradient of what is added to all rows.
 template <class T, class Change>
-void run_bias(Layer<T>& layer, const Chunk<T>& chunk, const Change& change) {
+double run_added(const Trained<T>& trained, const Panels<T>& derivative, int64_t vectors,
+                 const Chunk<T>& chunk, const Change& change) {
   alignas(64) T sums[kLanes<T>];
-  for (int64_t vector = 0; vector < panel_count<T>(layer.out); ++vector) {
+  double squared_gradient = 0;
+  for (int64_t vector = 0; vector < vectors; ++vector) {
     Vec<T> total{};
-    for (int64_t r = 0; r < chunk.rows; ++r) total += load(layer.delta.at(vector, r));
+    for (int64_t r = 0; r < chunk.rows; ++r) total += load(derivative.at(vector, r));
     store(sums, total);
-    change_weights(layer.bias, chunk, change, T(0), 0, 1, vector, 1, sums);
+    squared_gradient += change_parameters<T>(trained, chunk, change, nullptr, 0, 1, vector, 1, sums)
+                            .squared_gradient;
   }
+  return squared_gradient;
 }
 
-/// Units [begin, end) of all layers' units.
-template <class T, class Change>
-void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int64_t begin,
-                 int64_t end, Columns<T> scratch) {
-  int64_t unit = 0;  // the first of the group at hand
+/// Calls unit_task(layer, number, unit) and last_task(layer, number) for units [begin, end) of all,
+/// the latter for each layer's last unit, bias and slopes; layer_begins(layer number) before each.
+template <class T, class LayerBegins, class UnitTask, class LastTask>
+void each_unit(Session<T>& s, int64_t begin, int64_t end, LayerBegins layer_begins,
+               UnitTask unit_task, LastTask last_task) {
+  int64_t number = 0;  // the first of the group at hand
   for (int l = 0; l < s.n_layers; ++l) {
     Layer<T>& layer = s.layers[l];
     const Groups groups = layer.groups();
     const int64_t per_group = layer.units_per_group();
-    const bool sparse = l == 0 && chunk.data.x.indptr;
-    if (sparse && begin < layer.units()) {
-      // within one group a thread needs its own rows of weights only, else all
-      const bool one_group = (begin / per_group) == (end - 1) / per_group;
-      const int64_t to = (end - begin + begin % per_group) * kTileRows<T>;
-      scratch.build(chunk, one_group ? begin % per_group * kTileRows<T> : 0,
-                    one_group && to < layer.in ? to : layer.in);
-    }
-    for (int64_t g = 0; g < groups.count(); ++g, unit += per_group) {
-      const int64_t from = begin > unit ? begin - unit : 0;
-      const int64_t to = end - unit < per_group ? end - unit : per_group;
+    layer_begins(l);
+    for (int64_t g = 0; g < groups.count(); ++g, number += per_group) {
+      const int64_t from = begin > number ? begin - number : 0;
+      const int64_t to = end - number < per_group ? end - number : per_group;
       for (int64_t u = from; u < to; ++u) {
-        const int64_t row = u * kTileRows<T>;
-        const int64_t row_end =
-            row + kTileRows<T> < layer.rows() ? row + kTileRows<T> : layer.rows();
-        s.penalty[unit + u] =
-            double(run_unit(layer, chunk, change, T(s.alpha), row, row_end, groups.first(g),
-                            groups.size(g), sparse ? &scratch : nullptr));
+        const int64_t row = u * kTileRows<T>, rest = layer.rows() - row;
+        unit_task(layer, number + u,
+                  Unit{row, row + (kTileRows<T> < rest ? kTileRows<T> : rest), groups.first(g),
+                       groups.size(g)});
       }
     }
-    if (begin <= unit && unit < end) run_bias(layer, chunk, change);
-    ++unit;
+    if (begin <= number && number < end) last_task(layer, number);
+    ++number;
+  }
+}
+
+/// Units [begin, end) of all layers' units: their gradient and its use.
+template <class T, class Change>
+void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int64_t begin,
+                 int64_t end, Columns<T> scratch) {
+  const Penalty<T> penalty{T(s.alpha), T(s.l1)};
+  bool sparse = false;
+  each_unit(
+      s, begin, end,
+      [&](int l) {
+        const Layer<T>& layer = s.layers[l];
+        sparse = l == 0 && chunk.data.x.indptr;
+        if (!sparse || begin >= layer.units()) return;
+        // within one group a thread needs its own rows of weights only, else all
+        const int64_t per_group = layer.units_per_group();
+        const bool one_group = (begin / per_group) == (end - 1) / per_group;
+        const int64_t to = (end - begin + begin % per_group) * kTileRows<T>;
+        scratch.build(chunk, chunk.mask(s.input_dropout, 0),
+                      one_group ? begin % per_group * kTileRows<T> : 0,
+                      one_group && to < layer.in ? to : layer.in);
+      },
+      [&](Layer<T>& layer, int64_t number, const Unit& unit) {
+        s.sums[number] = run_unit(layer, chunk, change, penalty, unit, sparse ? &scratch : nullptr);
+      },
+      [&](Layer<T>& layer, int64_t number) {
+        double squared_gradient =
+            run_added(layer.bias, layer.delta, panel_count<T>(layer.linear()), chunk, change);
+        if (layer.hidden.learned)
+          squared_gradient +=
+              run_added(layer.slopes, layer.kept, layer.piece_vectors(), chunk, change);
+        s.sums[number] = {0, squared_gradient};
+      });
+}
+
+/// The update from gradients that were kept, each times `factor`.
+template <class T, class Solver>
+void run_kept(Session<T>& s, const Solver& solver, T factor, int64_t begin, int64_t end) {
+  const auto added = [&](const Trained<T>& trained, int64_t vectors) {
+    for (int64_t v = 0; v < vectors; ++v)
+      update(trained, solver, false, v, 0, load(trained.gradient.at(v, 0)) * factor);
+  };
+  each_unit(
+      s, begin, end, [](int) {},
+      [&](Layer<T>& layer, int64_t, const Unit& unit) {
+        alignas(64) T weights[kTileVectors * kTileRows<T> * kLanes<T>];
+        for (int64_t row = unit.begin; row < unit.end;) {
+          const int height = tile_rows<T>(unit.end - row);
+          for (int c = 0; c < unit.width; ++c)
+            for (int r = 0; r < height; ++r)
+              store(weights + (c * kTileRows<T> + r) * kLanes<T>,
+                    update(layer.weight, solver, true, unit.vector + c, row + r,
+                           load(layer.weight.gradient.at(unit.vector + c, row + r)) * factor));
+          if (layer.transposed.data)
+            copy_transposed(layer, row, height, unit.vector, unit.width, weights);
+          row += height;
+        }
+      },
+      [&](Layer<T>& layer, int64_t) {
+        added(layer.bias, panel_count<T>(layer.linear()));
+        if (layer.hidden.learned) added(layer.slopes, layer.piece_vectors());
+      });
+}
+
+/// The weights into each hidden neuron scaled down to a norm of at most `most` (Srivastava et al.,
+/// JMLR 15, 2014). A share of the vectors of each layer.
+template <class T>
+void limit_norms(Session<T>& s, T most, int thread, int n_threads) {
+  const auto scale = [most](auto squares) {  // NaN and all
+    const auto norm = sqrt(squares);
+    using V = decltype(norm);
+    return select(norm > most, most / norm, splat<V>(1));
+  };
+  for (int l = 0; l + 1 < s.n_layers; ++l) {
+    Layer<T>& layer = s.layers[l];
+    const Panels<T> w = layer.weight.slot[0];
+    if (layer.narrow) {
+      const Share mine(layer.out, 1, thread, n_threads);
+      for (int64_t j = mine.begin; j < mine.end; ++j) {
+        Vec<T> squares{};
+        for (int64_t v = 0; v < layer.vectors(); ++v)
+          squares += load(w.at(v, j)) * load(w.at(v, j));
+        const T factor = scale(splat<Vec<T>>(sum<T>(squares)))[0];
+        for (int64_t v = 0; v < layer.vectors(); ++v) store(w.at(v, j), load(w.at(v, j)) * factor);
+      }
+      continue;
+    }
+    const Share mine(layer.vectors(), 1, thread, n_threads);
+    for (int64_t v = mine.begin; v < mine.end; ++v) {
+      Vec<T> squares{};
+      for (int64_t i = 0; i < layer.in; ++i) squares += load(w.at(v, i)) * load(w.at(v, i));
+      const Vec<T> factor = scale(squares);
+      for (int64_t i = 0; i < layer.in; ++i) store(w.at(v, i), load(w.at(v, i)) * factor);
+      if (!layer.transposed.data) continue;
+      for (int64_t lane = 0; lane < kLanes<T>; ++lane)
+        for (int64_t p = 0; p < panel_count<T>(layer.in); ++p) {
+          T* place = layer.transposed.at(p, v * kLanes<T> + lane);
+          store(place, load(place) * factor[lane]);
+        }
+    }
   }
 }
 
@@ -237,12 +371,14 @@ int64_t first_unit(const Session<T>& s, int thread, int n_threads) {
   return unit;
 }
 
+/// A thread's share of the weights phase.
 template <class T>
 struct WeightsPhase {
   Session<T>& s;
   const Chunk<T>& chunk;
   int64_t begin, end;
   Columns<T> scratch;
+  T gradient_factor;  // in the update from kept gradients
 
   template <class Change>
   void run(const Change& change) const {
@@ -250,15 +386,24 @@ struct WeightsPhase {
   }
 };
 
+/// A step with a solver: on gradients as they are found, or as they were kept.
+template <class T>
+using Step = void (*)(const WeightsPhase<T>&, const SolverOptions&, const SolverClock&, bool kept);
+
 template <class T, class Solver>
-void run_solver(const WeightsPhase<T>& phase, const SolverOptions& options, int64_t step) {
-  phase.run(Solver(options, step));
+void step(const WeightsPhase<T>& phase, const SolverOptions& options, const SolverClock& clock,
+          bool kept) {
+  const Solver solver(options, clock);
+  if (kept) {
+    run_kept(phase.s, solver, phase.gradient_factor, phase.begin, phase.end);
+  } else {
+    phase.run(solver);
+  }
 }
 
 template <class T, class... S>
-auto find_solver(int index, List<S...>) {
-  using Function = void (*)(const WeightsPhase<T>&, const SolverOptions&, int64_t);
-  static constexpr Function table[] = {run_solver<T, S>...};
+Step<T> find_step(int index, List<S...>) {
+  static constexpr Step<T> table[] = {step<T, S>...};
   return table[index];
 }
 

@@ -57,6 +57,23 @@ V max(V a, V b) {
   return a < b ? b : a;
 }
 
+/// The same, but NaN where either is.
+template <class V>
+V max_or_nan(V a, V b) {
+  return select(b != b, b, max(a, b));
+}
+
+template <class V>
+V abs(V x) {
+  return select(x < Scalar<V>(0), -x, x);
+}
+
+/// -1, 0 or 1; NaN stays NaN.
+template <class V>
+V sign(V x) {
+  return select(x > Scalar<V>(0), splat<V>(1), select(x < Scalar<V>(0), splat<V>(-1), x));
+}
+
 /// x held within [low, high]; NaN stays NaN.
 template <class V>
 V clamp(V x, Scalar<V> low, Scalar<V> high) {

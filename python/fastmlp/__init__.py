@@ -6,8 +6,9 @@
 
 from importlib.metadata import version
 
+from fastmlp._linear import Adaline, Perceptron
 from fastmlp._mlp import MLPClassifier, MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "__version__"]
+__all__ = ["Adaline", "MLPClassifier", "MLPRegressor", "Perceptron", "__version__"]
 
 __version__ = version("fastmlp")

@@ -1,27 +1,45 @@
+from collections.abc import Callable
 from typing import type_check_only
 
 from fastmlp._typing import Array, Blocks, Order, Rows
 
-ACTIVATIONS: tuple[str, ...]
-LOSSES: tuple[str, ...]
+# names with the default of their parameter, None where they have none
+ACTIVATIONS: dict[str, float | None]
+LOSSES: dict[str, float | None]
 LINKS: dict[str, str]
 SOLVER_SLOTS: dict[str, int]
 
 def engines() -> dict[str, bool]: ...
 def engine() -> str: ...
 def max_threads() -> int: ...
+def shuffle(order: Order, seed: int) -> None: ...
 def is_clean(x: object, features: int, single: bool) -> bool: ...
 def peak(single: bool) -> float: ...
+
+# Each of `hidden` is (activation, its parameter, pieces, dropout).
 def predict(
     blocks: Blocks,
-    activation: str,
-    loss: str,
+    hidden: list[tuple[str, float, int, float]],
+    loss: str | None,
     x: Rows,
     order: Order | None = None,
     *,
     n_threads: int,
     engine: str = "",
 ) -> Array: ...
+def evaluate(
+    blocks: Blocks,
+    hidden: list[tuple[str, float, int, float]],
+    loss: str,
+    x: Rows,
+    targets: Array,
+    weights: Array | None,
+    order: Order | None = None,
+    *,
+    loss_parameter: float = 0.0,
+    n_threads: int,
+    engine: str = "",
+) -> tuple[Array, float]: ...
 
 # Targets are (n,) int32 classes or (n, outputs) values.
 @type_check_only
@@ -29,10 +47,13 @@ class _Network:
     def __init__(
         self,
         units: list[int],
-        activation: str,
+        hidden: list[tuple[str, float, int, float]],
         loss: str,
         *,
+        loss_parameter: float = 0.0,
+        input_dropout: float = 0.0,
         alpha: float,
+        l1: float = 0.0,
         batch: int,
         sparse: bool = False,
         keep_gradient: bool = False,
@@ -50,13 +71,21 @@ class _Network:
         solver: str,
         steps: int,
         rate: float,
-        momentum: float,
-        nesterov: bool,
-        beta_1: float,
-        beta_2: float,
-        epsilon: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        beta_1: float = 0.0,
+        beta_2: float = 0.0,
+        epsilon: float = 0.0,
+        rho: float = 0.0,
+        weight_decay: float = 0.0,
+        summed: bool = False,
+        clip_norm: float = ...,
+        max_norm: float = ...,
+        seed: int = 0,
+        bias_rate: float = 1.0,
+        stop: Callable[[], bool] | None = None,
         n_threads: int,
-    ) -> tuple[float, int]: ...
+    ) -> tuple[float, float, int, int, BaseException | None]: ...
     def gradient(
         self,
         x: Rows,
@@ -69,3 +98,24 @@ class _Network:
 
 class Network32(_Network): ...
 class Network64(_Network): ...
+
+@type_check_only
+class _Perceptron:
+    def __init__(
+        self,
+        x: Rows,
+        targets: Array,
+        weights: Array | None,
+        coef: Array,
+        intercept: float,
+        *,
+        alpha: float,
+        l1_ratio: float,
+        rate: float,
+        bias_rate: float,
+    ) -> None: ...
+    def epoch(self, order: Order | None) -> float: ...
+    def read(self) -> tuple[Array, float, float]: ...
+
+class Perceptron32(_Perceptron): ...
+class Perceptron64(_Perceptron): ...

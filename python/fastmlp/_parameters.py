@@ -56,6 +56,15 @@ def real(low: float, high: float = np.inf, brackets: str = "[)") -> Rule:
     return _interval(Real, float(low), float(high), brackets)
 
 
+def each(rule: Rule) -> Rule:
+    """A list or tuple of values that are accepted."""
+
+    def accepts(value: Any) -> bool:
+        return isinstance(value, (list, tuple)) and all(rule.accepts(item) for item in value)
+
+    return Rule(accepts, f"a list or tuple, each item {rule.text}")
+
+
 def option(*names: str) -> Rule:
     """One of some names."""
     listed = ", ".join(repr(name) for name in names)
@@ -64,7 +73,7 @@ def option(*names: str) -> Rule:
     )
 
 
-def instance(kind: type, name: str) -> Rule:
+def instance(kind: type | tuple[type, ...], name: str) -> Rule:
     """An object of a type."""
     return Rule(lambda value: isinstance(value, kind), f"an instance of {name!r}")
 
@@ -82,6 +91,8 @@ verbosity = any_of(integer(0), instance(bool, "bool"), instance(np.bool_, "numpy
 infinity = Rule(lambda value: isinstance(value, Real) and value == np.inf, "a float among {inf}")
 array_like = Rule(_is_array_like, "an array-like")
 nothing = Rule(lambda value: value is None, "None")
+function = Rule(callable, "a callable")
+dictionary = instance(dict, "dict")
 random_state = any_of(
     integer(0, 2**32 - 1, "[]"),
     instance(np.random.RandomState, "numpy.random.mtrand.RandomState"),

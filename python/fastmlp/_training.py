@@ -8,7 +8,8 @@ import os
 import warnings
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, TypeAlias
+from time import monotonic
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,10 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import _native
+from fastmlp._callbacks import Callbacks
+from fastmlp._network import Network
+from fastmlp._schedules import Schedule
 from fastmlp._typing import Array, Blocks, Order, Rows
-
-Network: TypeAlias = _native.Network32 | _native.Network64
 
 
 def native_rows(X: Any, dtype: npt.DTypeLike) -> Rows:
@@ -83,72 +85,85 @@ def _cpu_count(process: int, affinity: int) -> int:
 
 @dataclass
 class Data:
-    """Training data as the core takes it; `y` is what validation scores are taken against."""
+    """Samples as the core takes them, and as scores are taken of them.
+
+    `X` and `y` are what the user gave, validated; `labels` what predictions are compared with.
+    """
 
     x: Rows
     targets: Array  # (n,) int32 classes or (n, outputs) values
-    weights: Array | None  # (n,)
-    y: Array
+    weights: Array | None  # (n,), class weights included
     n: int
+    X: Any
+    y: Any
+    labels: Array
+    sample_weight: Array | None  # (n,)
+
+
+@dataclass
+class Validation:
+    """The samples that early stopping watches: some rows of the data, or data of their own."""
+
+    data: Data
+    rows: Order | None
+
+    def user_data(self) -> tuple[Any, Any, Array | None]:
+        """X, y and sample weights for a scorer."""
+        data = self.data
+        if self.rows is None:
+            return data.X, data.y, data.sample_weight
+        weight = None if data.sample_weight is None else data.sample_weight[self.rows]
+        return data.X[self.rows], data.y[self.rows], weight
 
 
 @dataclass
 class Optimizer:
     """A first-order solver with its state, which `partial_fit` goes on from.
 
-    Parameters are those of the estimators; `learning_rate` is the rate in force, `steps` the
-    updates made, `state` the values remembered per weight, one list of blocks per slot.
+    `options` are those of ``Network.train``, `steps` the updates made, `state` the values
+    remembered per parameter, one list of blocks per slot.
     """
 
     solver: str
-    learning_rate_init: float
-    schedule: str
-    power_t: float
-    momentum: float
-    nesterovs_momentum: bool
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    learning_rate: float
+    options: dict[str, Any]
+    schedule: Schedule
     steps: int = 0
     state: list[Blocks] = field(default_factory=list)
 
-    def run_epoch(self, network: Network, data: Data, order: Order | None, threads: int) -> float:
-        """Train the network on the rows in `order`, once; returns the mean loss."""
-        loss, steps = network.train(
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the schedules that look back, as scikit-learn's optimizers hold it."""
+        return self.schedule.slowed
+
+    def run_epoch(
+        self,
+        network: Network,
+        data: Data,
+        order: Order | None,
+        rate: float,
+        deadline: float,
+        threads: int,
+    ) -> float:
+        """Train the network on the rows in `order`, once; returns the mean loss.
+
+        What a signal's handler raises, a KeyboardInterrupt, is raised between two steps.
+        """
+        loss, _, steps, _, raised = network.train(
             data.x,
             data.targets,
             data.weights,
             order,
             solver=self.solver,
             steps=self.steps,
-            rate=self.learning_rate,
-            momentum=self.momentum,
-            nesterov=bool(self.nesterovs_momentum),
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
+            rate=rate,
+            stop=None if deadline == np.inf else lambda: monotonic() > deadline,
             n_threads=threads,
+            **self.options,
         )
         self.steps += steps
+        if raised is not None:
+            raise raised
         return loss
-
-    def epoch_ended(self, samples_seen: int) -> None:
-        """Follow the 'invscaling' schedule."""
-        if self.solver == "sgd" and self.schedule == "invscaling":
-            self.learning_rate = self.learning_rate_init / (samples_seen + 1) ** self.power_t
-
-    def gives_up(self, reason: str, verbose: Any) -> bool:
-        """No progress: stop, unless the 'adaptive' schedule can still slow down."""
-        adaptive = self.solver == "sgd" and self.schedule == "adaptive"
-        if adaptive and self.learning_rate > 1e-6:
-            self.learning_rate /= 5.0
-            if verbose:
-                print(f"{reason} Setting learning rate to {self.learning_rate:f}")
-            return False
-        if verbose:
-            print(f"{reason} {'Learning rate too small. ' if adaptive else ''}Stopping.")
-        return True
 
 
 def split_rows(
@@ -188,27 +203,31 @@ def split_rows(
 class Progress:
     """Watches loss or validation score from epoch to epoch, on the estimator's attributes."""
 
-    def __init__(self, estimator: Any, blocks: Blocks) -> None:
+    def __init__(self, estimator: Any, blocks: Blocks, validation: Validation | None) -> None:
         self.estimator = estimator
+        self.validation = validation
         self.best_blocks = blocks  # of early stopping; a warm start begins with the best so far
 
-    def note(self, network: Network, data: Data, validation: Array | None) -> None:
-        """Record an epoch that has ended; counts the epochs without improvement."""
+    def note(self, network: Network) -> bool:
+        """Record an epoch that has ended, and whether it was an improvement."""
         e = self.estimator
-        if validation is None:
-            improved = not e.loss_ > e.best_loss_ - e.tol
-            e.best_loss_ = min(e.best_loss_, e.loss_)
-        else:
+        if self.validation is not None:
             blocks = network.read(0)
-            score = e._validation_score(blocks, data, validation)
+            score, loss = e._validation_score(blocks, self.validation)
             e.validation_scores_.append(score)
+            e.validation_loss_curve_.append(loss)
             if e.verbose:
                 print(f"Validation score: {score:f}")
+        if e.early_stopping:
             improved = not score < e.best_validation_score_ + e.tol
             if score > e.best_validation_score_:
                 e.best_validation_score_ = score
                 self.best_blocks = blocks
+        else:
+            improved = not e.loss_ > e.best_loss_ - e.tol
+            e.best_loss_ = min(e.best_loss_, e.loss_)
         e._no_improvement_count = 0 if improved else e._no_improvement_count + 1
+        return bool(improved)
 
 
 def fit_stochastic(
@@ -216,13 +235,15 @@ def fit_stochastic(
     network: Network,
     blocks: Blocks,
     data: Data,
-    rows: tuple[Order | None, Order | None],
+    train: Order | None,
+    validation: Validation | None,
     optimizer: Optimizer,
     random_state: np.random.RandomState,
+    callbacks: Callbacks,
     *,
     one_epoch: bool,
 ) -> Blocks:
-    """Train by epochs of mini-batches until no progress, `max_iter`, or an interrupt.
+    """Train by epochs of mini-batches until no progress, `max_iter`, `max_time` or an interrupt.
 
     Parameters
     ----------
@@ -233,12 +254,14 @@ def fit_stochastic(
     blocks : list of ndarray
         The parameters to start from.
     data : Data
-    rows : (train, validation)
-        Row numbers; (None, None) trains on all.
+    train : ndarray of row numbers, or None
+        The rows to train on; None is all.
+    validation : Validation or None
     optimizer : Optimizer
         Left with its state after the last step.
     random_state : RandomState
         Draws the shuffles.
+    callbacks : Callbacks
     one_epoch : bool
         `partial_fit`: stop after one, with no verdict on convergence.
 
@@ -248,15 +271,15 @@ def fit_stochastic(
         The trained parameters; with early stopping the best ones.
     """
     e = estimator
-    train, validation = rows
     n = data.n if train is None else len(train)
     network.write(0, blocks)
     for slot, state in enumerate(optimizer.state, start=1):
         network.write(slot, [as_block(block, blocks[0].dtype) for block in state])
-    progress = Progress(e, blocks)
+    progress = Progress(e, blocks, validation)
     permutation = np.arange(n)
     order = train
     threads = n_threads(e.n_jobs)
+    deadline = np.inf if e.max_time is None else monotonic() + e.max_time
     e.n_iter_ = 0
     try:
         for _ in range(e.max_iter):
@@ -265,27 +288,32 @@ def fit_stochastic(
                 random_state.shuffle(shuffled)
                 permutation = permutation[shuffled]
                 order = permutation if train is None else train[permutation]
-            loss = optimizer.run_epoch(network, data, order, threads)
+            callbacks.epoch_begins()
+            rate = optimizer.schedule.next_rate()
+            loss = optimizer.run_epoch(network, data, order, rate, deadline, threads)
 
             e.n_iter_ += 1
             e.loss_ = loss
             e.t_ += n
             e.loss_curve_.append(loss)
+            e.learning_rate_curve_.append(rate)
             if e.verbose:
                 print(f"Iteration {e.n_iter_}, loss = {loss:.8f}")
-            progress.note(network, data, validation)
-            optimizer.epoch_ended(e.t_)
+            improved = progress.note(network)
+            optimizer.schedule.epoch_ended(e.t_, improved)
+            if callbacks.epoch_ended(lambda: network.read(0)):
+                break
 
             if e._no_improvement_count > e.n_iter_no_change:
-                what = "Validation score" if validation is not None else "Training loss"
+                what = "Validation score" if e.early_stopping else "Training loss"
                 reason = (
                     f"{what} did not improve more than tol={e.tol:f} for "
                     f"{e.n_iter_no_change:.0f} consecutive epochs."
                 )
-                if optimizer.gives_up(reason, e.verbose):
+                if optimizer.schedule.gives_up(reason, e.verbose):
                     break
                 e._no_improvement_count = 0
-            if one_epoch:
+            if one_epoch or monotonic() > deadline:
                 break
             if e.n_iter_ == e.max_iter:
                 warnings.warn(
@@ -298,10 +326,21 @@ def fit_stochastic(
         warnings.warn("Training interrupted by user.", stacklevel=5)
     slots = _native.SOLVER_SLOTS[optimizer.solver]
     optimizer.state = [network.read(slot) for slot in range(1, 1 + slots)]
-    return network.read(0) if validation is None else progress.best_blocks
+    return progress.best_blocks if e.early_stopping else network.read(0)
 
 
-def fit_lbfgs(estimator: Any, network: Network, blocks: Blocks, data: Data) -> Blocks:
+def flat_order(n_layers: int, n_blocks: int) -> list[int]:
+    """Places of the blocks in one flat vector, scikit-learn's: weights, biases, then the rest."""
+    return [
+        *range(0, 2 * n_layers, 2),
+        *range(1, 2 * n_layers, 2),
+        *range(2 * n_layers, n_blocks),
+    ]
+
+
+def fit_lbfgs(
+    estimator: Any, network: Network, blocks: Blocks, data: Data, callbacks: Callbacks
+) -> Blocks:
     """Minimise the loss over all rows with SciPy's L-BFGS-B, on the core's loss and gradient.
 
     The parameters and returned blocks are as in `fit_stochastic`; the network keeps its gradient.
@@ -310,8 +349,7 @@ def fit_lbfgs(estimator: Any, network: Network, blocks: Blocks, data: Data) -> B
 
     e = estimator
     dtype = blocks[0].dtype
-    # the order of one flat vector, scikit-learn's: all weights, then all biases
-    places = [*range(0, len(blocks), 2), *range(1, len(blocks), 2)]
+    places = flat_order(e.n_layers_ - 1, len(blocks))
     ends = np.cumsum([blocks[place].size for place in places])
 
     def flat(blocks: Blocks) -> Array:
@@ -333,22 +371,34 @@ def fit_lbfgs(estimator: Any, network: Network, blocks: Blocks, data: Data) -> B
         )
         return loss, flat(gradient)
 
-    def report(intermediate_result: Any) -> None:
-        print(f"Iteration {e.n_iter_ + 1}, loss = {intermediate_result.fun:.8f}")
+    deadline = np.inf if e.max_time is None else monotonic() + e.max_time
+    stopped = False
+
+    def iteration_ended(intermediate_result: Any) -> None:
+        nonlocal stopped
         e.n_iter_ += 1
+        if e.verbose:
+            print(f"Iteration {e.n_iter_}, loss = {intermediate_result.fun:.8f}")
+        stopped = callbacks.epoch_ended(lambda: unflat(intermediate_result.x))
+        stopped = stopped or monotonic() > deadline
+        if stopped:
+            raise StopIteration
+        if e.n_iter_ < e.max_iter:
+            callbacks.epoch_begins()
 
     e.n_iter_ = 0
+    callbacks.epoch_begins()
     result = minimize(
         loss_and_gradient,
         flat(blocks),
         method="L-BFGS-B",
         jac=True,
-        callback=report if e.verbose else None,
+        callback=iteration_ended,
         options={"maxfun": e.max_fun, "maxiter": e.max_iter, "gtol": e.tol},
     )
     e.n_iter_ = min(result.nit, e.max_iter)
     e.loss_ = float(result.fun)
-    if result.status != 0:
+    if result.status != 0 and not stopped:
         more = (
             "\nIncrease the number of iterations to improve the convergence "
             f"(max_iter={e.max_iter})."

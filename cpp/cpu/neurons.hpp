@@ -1,0 +1,123 @@
+// What a hidden layer's neurons do to the tiles of the products: activation and dropout forward,
+// slope and dropout backward.
+#pragma once
+
+#include "../formulas/activations.hpp"
+#include "dropout.hpp"
+#include "gemm.hpp"
+
+namespace fastmlp {
+namespace {
+
+/// The neurons of one hidden layer in one step.
+template <class T>
+struct Neurons {
+  T parameter;        // of the activation
+  const T* slopes;    // each neuron's own instead, in vectors; or null
+  Mask<T> mask;       // what the step drops
+  int64_t first_row;  // the mask's number of row 0
+
+  Vec<T> parameters(int64_t vector) const {
+    return slopes ? load(slopes + vector * kLanes<T>) : splat<Vec<T>>(parameter);
+  }
+};
+
+/// z replaced by a; `kept` takes what the backward pass needs, unless null.
+template <class T, class A>
+void activate(const Neurons<T>& neurons, T* z, int64_t z_panel, T* kept, int64_t kept_panel,
+              int64_t row, int64_t vector, int rows, int vectors) {
+  const bool drops = neurons.mask.active;
+  uint64_t keys[kTileRows<T>];
+  if (drops) neurons.mask.row_keys(neurons.first_row + row, rows, keys);
+  for (int c = 0; c < vectors; ++c) {
+    const Vec<T> parameter = neurons.parameters(vector + c);
+    for (int r = 0; r < rows; ++r) {
+      T* place = z + c * z_panel + r * kLanes<T>;
+      const Vec<T> input = load(place);
+      Vec<T> slope{};
+      Vec<T> a = A::value(input, parameter, slope);
+      if (drops) a *= neurons.mask.factors(keys[r], vector + c);
+      store(place, a);
+      if (A::kKeeps != Keeps::nothing && kept)
+        store(kept + c * kept_panel + r * kLanes<T>, A::kKeeps == Keeps::slope ? slope : input);
+    }
+  }
+}
+
+/// The derivative by a replaced by that by z. `from` is a, or what was kept; where the parameter is
+/// learned, the derivative by it takes its place.
+template <class T, class A>
+void times_slope(const Neurons<T>& neurons, T* delta, int64_t delta_panel, T* from,
+                 int64_t from_panel, int64_t row, int64_t vector, int rows, int vectors) {
+  const bool drops = neurons.mask.active;
+  uint64_t keys[kTileRows<T>];
+  if (drops) neurons.mask.row_keys(neurons.first_row + row, rows, keys);
+  for (int c = 0; c < vectors; ++c) {
+    const Vec<T> parameter = neurons.parameters(vector + c);
+    for (int r = 0; r < rows; ++r) {
+      T* place = delta + c * delta_panel + r * kLanes<T>;
+      T* kept_place = from + c * from_panel + r * kLanes<T>;
+      const Vec<T> kept = load(kept_place);
+      Vec<T> by_output = load(place);
+      if (drops) by_output *= neurons.mask.factors(keys[r], vector + c);
+      if constexpr (A::kKeeps == Keeps::slope) {
+        store(place, by_output * kept);
+      } else if constexpr (A::kKeeps == Keeps::input) {
+        store(place, by_output * A::slope(kept, parameter));
+      } else {  // a as it was before dropout scaled it; what was dropped has a derivative of 0
+        store(place, by_output * A::slope(kept * neurons.mask.keeps, parameter));
+      }
+      if constexpr (A::kLearned) store(kept_place, select(kept < T(0), by_output * kept, Vec<T>{}));
+    }
+  }
+}
+
+template <class T, class... A>
+typename Epilogue<T>::Function find_activate(int index, List<A...>) {
+  static constexpr typename Epilogue<T>::Function table[] = {activate<T, A>...};
+  return table[index];
+}
+
+template <class T, class... A>
+typename Epilogue<T>::Function find_times_slope(int index, List<A...>) {
+  static constexpr typename Epilogue<T>::Function table[] = {times_slope<T, A>...};
+  return table[index];
+}
+
+/// Rows [begin, end) of a (rows, out): the largest of each neuron's pieces in z, then dropout.
+/// `vectors`: of one piece.
+template <class T>
+void take_largest(const Neurons<T>& neurons, Panels<T> z, int64_t pieces, int64_t vectors,
+                  Panels<T> a, int64_t begin, int64_t end) {
+  for (int64_t v = 0; v < vectors; ++v)
+    for (int64_t r = begin; r < end; ++r) {
+      Vec<T> largest = load(z.at(v, r));
+      for (int64_t p = 1; p < pieces; ++p)
+        largest = max_or_nan(largest, load(z.at(p * vectors + v, r)));
+      store(a.at(v, r), largest);
+      neurons.mask.apply(a.at(v, r), 0, neurons.first_row + r, v, 1, 1);
+    }
+}
+
+/// The way back: z replaced by its derivative, which is that of a for the first of the largest
+/// pieces and 0 for the others.
+template <class T>
+void give_to_largest(const Neurons<T>& neurons, Panels<T> by_output, int64_t pieces,
+                     int64_t vectors, Panels<T> z, int64_t begin, int64_t end) {
+  for (int64_t v = 0; v < vectors; ++v)
+    for (int64_t r = begin; r < end; ++r) {
+      neurons.mask.apply(by_output.at(v, r), 0, neurons.first_row + r, v, 1, 1);
+      Vec<T> largest = load(z.at(v, r));
+      for (int64_t p = 1; p < pieces; ++p) largest = max(largest, load(z.at(p * vectors + v, r)));
+      Vec<T> left = load(by_output.at(v, r));
+      for (int64_t p = 0; p < pieces; ++p) {
+        T* place = z.at(p * vectors + v, r);
+        const auto wins = load(place) == largest;
+        store(place, select(wins, left, Vec<T>{}));
+        left = select(wins, Vec<T>{}, left);
+      }
+    }
+}
+
+}  // namespace
+}  // namespace fastmlp

@@ -1,0 +1,123 @@
+"""The learning rate from epoch to epoch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, isfinite, pi
+from typing import Any
+
+# scikit-learn's names are for 'sgd' only, as there; the others for every first-order solver
+SGD_SCHEDULES = ("constant", "invscaling", "adaptive")
+SCHEDULES = (*SGD_SCHEDULES, "cosine", "one_cycle", "step", "exponential", "plateau")
+
+
+def _bow(start: float, end: float, share: float) -> float:
+    """From start to end along half a cosine."""
+    return end + (start - end) * (1 + cos(pi * min(share, 1.0))) / 2
+
+
+@dataclass
+class Schedule:
+    """A schedule and where it stands.
+
+    Parameters
+    ----------
+    name : str or callable
+        The estimators' `learning_rate`.
+    first : float
+        `learning_rate_init`.
+    last_epoch : int
+        Epochs that 'one_cycle' plans for, and a 'cosine' without a period.
+    power_t, decay, period, period_mult, least, warmup
+        The estimators' `power_t`, `learning_rate_decay`, `_period`, `_period_mult`, `_min` and
+        `warmup_epochs`.
+    for_sgd : bool
+        Whether the solver is 'sgd'.
+    """
+
+    name: str | Callable[[int], float]
+    first: float
+    last_epoch: int
+    power_t: float
+    decay: float | None
+    period: int | None
+    period_mult: int
+    least: float
+    warmup: int
+    for_sgd: bool
+
+    def __post_init__(self) -> None:
+        self.epoch = 0  # the next one
+        self.slowed = self.first  # by 'adaptive', 'plateau' and 'invscaling', which look back
+        self.bad_epochs = 0
+        if self.name in SGD_SCHEDULES and not self.for_sgd:
+            self.name = "constant"
+        defaults = {"step": 10, "plateau": 5}
+        self.factor = self.decay or (0.95 if self.name == "exponential" else 0.1)
+        self.epochs = self.period or defaults.get(str(self.name), self.last_epoch)
+
+    def next_rate(self) -> float:
+        """The rate of the epoch that begins now.
+
+        Raises
+        ------
+        ValueError
+            A callable gave anything but a positive finite number.
+        """
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        if epoch < self.warmup:
+            return self.first * (epoch + 1) / (self.warmup + 1)
+        return self._rate(epoch - self.warmup)
+
+    def _rate(self, epoch: int) -> float:
+        if callable(self.name):
+            rate: Any = self.name(epoch)
+            try:
+                if rate > 0 and isfinite(rate):
+                    return float(rate)
+            except TypeError:
+                pass
+            raise ValueError(
+                "learning_rate, called with an epoch, must return a positive finite number. "
+                f"Got {rate!r} for epoch {epoch} instead."
+            )
+        if self.name == "step":
+            return max(self.first * self.factor ** (epoch // self.epochs), self.least)
+        if self.name == "exponential":
+            return max(self.first * self.factor**epoch, self.least)
+        if self.name == "cosine":  # Loshchilov & Hutter, ICLR 2017 (SGDR)
+            length = self.epochs
+            while epoch >= length:  # a warm restart
+                epoch -= length
+                length *= self.period_mult
+            return _bow(self.first, self.least, epoch / length)
+        if self.name == "one_cycle":  # Smith & Topin, 2018: up for 0.3 of the epochs, then down
+            total = max(self.last_epoch - self.warmup, 1)
+            top = 0.3 * (total - 1)
+            if epoch < top:
+                return _bow(self.first / 25, self.first, epoch / top)
+            rest = total - 1 - top
+            share = (epoch - top) / rest if rest > 0 else 0.0
+            return _bow(self.first, max(self.first / 25e4, self.least), share)
+        return self.slowed
+
+    def epoch_ended(self, samples_seen: int, improved: bool) -> None:
+        """Tell the schedules that look back how it went."""
+        if self.name == "invscaling":
+            self.slowed = self.first / (samples_seen + 1) ** self.power_t
+        elif self.name == "plateau":
+            self.bad_epochs = 0 if improved else self.bad_epochs + 1
+            if self.bad_epochs > self.epochs:
+                self.slowed = max(self.slowed * self.factor, self.least)
+                self.bad_epochs = 0
+
+    def gives_up(self, reason: str, verbose: Any) -> bool:
+        """No progress: stop, unless 'adaptive' can still slow down."""
+        adaptive = self.name == "adaptive"
+        if adaptive and self.slowed > 1e-6:
+            self.slowed /= 5.0
+            if verbose:
+                print(f"{reason} Setting learning rate to {self.slowed:f}")
+            return False
+        if verbose:
+            print(f"{reason} {'Learning rate too small. ' if adaptive else ''}Stopping.")
+        return True
