@@ -23,6 +23,7 @@ from sklearn.neural_network import MLPClassifier as SklearnClassifier
 import fastmlp
 from benchmarks.cases import CASES, Case
 from benchmarks.peers import PEERS, set_threads, torch_epoch, torch_network
+from benchmarks.vocabulary import costs
 from fastmlp import _native
 
 EPOCHS = {"tab": 20, "digits": 40, "mnist": 4, "mnist2": 2, "wide": 1, "deep": 4, "regression": 8}
@@ -244,6 +245,15 @@ def main() -> None:
         say("|---|---|---|---|")
         for name, *times in prediction_latency():
             say(f"| {name} | " + " | ".join(f"{t:.1f}" for t in times) + " |")
+    say()
+    say("An epoch of the digits case, 1 thread, with another activation or solver or with a "
+        "regulariser,")  # fmt: skip
+    say("over that with relu and adam (maxout has two pieces: twice the weights):")
+    say()
+    say("| variant | float32 | float64 |")
+    say("|---|---|---|")
+    for name, (single, double) in costs().items():
+        say(f"| {name} | {single:.2f} | {double:.2f} |")
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "table.md").write_text("\n".join(lines) + "\n")

@@ -23,10 +23,9 @@ struct Neurons {
 };
 
 /// z replaced by a; `kept` takes what the backward pass needs, unless null.
-template <class T, class A>
+template <class T, class A, bool drops>
 void activate(const Neurons<T>& neurons, T* z, int64_t z_panel, T* kept, int64_t kept_panel,
               int64_t row, int64_t vector, int rows, int vectors) {
-  const bool drops = neurons.mask.active;
   uint64_t keys[kTileRows<T>];
   if (drops) neurons.mask.row_keys(neurons.first_row + row, rows, keys);
   for (int c = 0; c < vectors; ++c) {
@@ -46,10 +45,9 @@ void activate(const Neurons<T>& neurons, T* z, int64_t z_panel, T* kept, int64_t
 
 /// The derivative by a replaced by that by z. `from` is a, or what was kept; where the parameter is
 /// learned, the derivative by it takes its place.
-template <class T, class A>
+template <class T, class A, bool drops>
 void times_slope(const Neurons<T>& neurons, T* delta, int64_t delta_panel, T* from,
                  int64_t from_panel, int64_t row, int64_t vector, int rows, int vectors) {
-  const bool drops = neurons.mask.active;
   uint64_t keys[kTileRows<T>];
   if (drops) neurons.mask.row_keys(neurons.first_row + row, rows, keys);
   for (int c = 0; c < vectors; ++c) {
@@ -65,7 +63,8 @@ void times_slope(const Neurons<T>& neurons, T* delta, int64_t delta_panel, T* fr
       } else if constexpr (A::kKeeps == Keeps::input) {
         store(place, by_output * A::slope(kept, parameter));
       } else {  // a as it was before dropout scaled it; what was dropped has a derivative of 0
-        store(place, by_output * A::slope(kept * neurons.mask.keeps, parameter));
+        const Vec<T> a = drops ? kept * neurons.mask.keeps : kept;
+        store(place, by_output * A::slope(a, parameter));
       }
       if constexpr (A::kLearned) store(kept_place, select(kept < T(0), by_output * kept, Vec<T>{}));
     }
@@ -73,15 +72,17 @@ void times_slope(const Neurons<T>& neurons, T* delta, int64_t delta_panel, T* fr
 }
 
 template <class T, class... A>
-typename Epilogue<T>::Function find_activate(int index, List<A...>) {
-  static constexpr typename Epilogue<T>::Function table[] = {activate<T, A>...};
-  return table[index];
+typename Epilogue<T>::Function find_activate(int index, bool drops, List<A...>) {
+  static constexpr typename Epilogue<T>::Function table[][sizeof...(A)] = {
+      {activate<T, A, false>...}, {activate<T, A, true>...}};
+  return table[drops][index];
 }
 
 template <class T, class... A>
-typename Epilogue<T>::Function find_times_slope(int index, List<A...>) {
-  static constexpr typename Epilogue<T>::Function table[] = {times_slope<T, A>...};
-  return table[index];
+typename Epilogue<T>::Function find_times_slope(int index, bool drops, List<A...>) {
+  static constexpr typename Epilogue<T>::Function table[][sizeof...(A)] = {
+      {times_slope<T, A, false>...}, {times_slope<T, A, true>...}};
+  return table[drops][index];
 }
 
 /// Rows [begin, end) of a (rows, out): the largest of each neuron's pieces in z, then dropout.

@@ -124,7 +124,8 @@ void predict_rows(void* context, int thread, int n_threads) {
         const Hidden& hidden = p.recipe.hidden[l];
         neurons.parameter = T(hidden.parameter);
         neurons.slopes = p.slopes[l].data;
-        if (!largest) epilogue = {find_activate<T>(hidden.activation, Activations{}), &neurons, {}};
+        if (!largest)
+          epilogue = {find_activate<T>(hidden.activation, false, Activations{}), &neurons, {}};
       }
       if (p.narrow(l)) {
         multiply_narrow(from, p.in(l), p.packed[l], p.blocks[2 * l + 1], p.out_of(l), to, 0, rows,

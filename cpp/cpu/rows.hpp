@@ -24,7 +24,7 @@ struct Chunk {
   int64_t row(int64_t r) const { return order ? order[start + r] : start + r; }
   T weight(int64_t r) const { return data.weights ? data.weights[row(r)] : T(1); }
   Mask<T> mask(double rate, int layer) const {
-    return step == 0 ? Mask<T>() : Mask<T>(rate, seed, step, layer);
+    return rate > 0 && step > 0 ? Mask<T>(rate, seed, step, layer) : Mask<T>();
   }
 };
 
@@ -351,7 +351,8 @@ void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
     const Neurons<T> here = neurons(l);
     Epilogue<T> epilogue;
     if (l < last && layer.pieces == 1)
-      epilogue = {find_activate<T>(layer.hidden.activation, Activations{}), &here, layer.kept};
+      epilogue = {find_activate<T>(layer.hidden.activation, here.mask.active, Activations{}), &here,
+                  layer.kept};
     if (l == 0 && x.indptr) {
       for (int64_t r = begin; r < end; ++r) {
         const int64_t first = x.indptr[chunk.row(r)], n = x.indptr[chunk.row(r) + 1] - first;
@@ -384,8 +385,9 @@ void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
       give_to_largest(here, below.kept, below.pieces, below.piece_vectors(), below.delta, begin,
                       end);
     } else {
-      const Epilogue<T> epilogue{find_times_slope<T>(below.hidden.activation, Activations{}), &here,
-                                 below.kept.data ? below.kept : layer.input};
+      const Epilogue<T> epilogue{
+          find_times_slope<T>(below.hidden.activation, here.mask.active, Activations{}), &here,
+          below.kept.data ? below.kept : layer.input};
       multiply(layer.delta, layer.linear(), layer.backward(), below.delta, begin, end, epilogue);
     }
   }

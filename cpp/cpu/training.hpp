@@ -85,7 +85,7 @@ void run_pass(void* context, int thread, int n_threads) {
   int64_t start = job.next, steps = job.steps;
   Watch& watch = s.watch;
   const SolverOptions options = job.options ? *job.options : SolverOptions{};
-  SolverClock clock(options, steps);
+  SolverClock clock{options.steps + steps};
   const bool clips = job.options && options.clip_norm < infinity<double>();
   const bool limits = job.options && options.max_norm < infinity<double>();
   for (bool leave = false; start < n && !leave; start += job.batch) {
@@ -93,7 +93,7 @@ void run_pass(void* context, int thread, int n_threads) {
     const double total = weight_sum(job.data, job.pass, start, end);
     if (total == 0) continue;  // rows that count for nothing move nothing
     ++steps;
-    clock.tick(options);
+    ++clock.step;
     double data_loss = 0;
     if (watches) watch.step_begins();
     for (int64_t row = start; row < end; row += s.chunk_rows) {

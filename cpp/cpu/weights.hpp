@@ -64,58 +64,74 @@ struct Penalty {
   T alpha, l1;
 };
 
-/// One vector of parameters moved against its gradient. Returns them.
+/// Vectors of parameters that lie one after another, with their solver's state.
 template <class T, class Solver>
-Vec<T> update(const Trained<T>& trained, const Solver& solver, bool is_weight, int64_t vector,
-              int64_t row, Vec<T> g) {
-  Vec<T> w = load(trained.slot[0].at(vector, row)), slots[Solver::kSlots];
-  for (int k = 0; k < Solver::kSlots; ++k) slots[k] = load(trained.slot[1 + k].at(vector, row));
-  solver.update(w, g, slots, is_weight);
-  for (int k = 0; k < Solver::kSlots; ++k) store(trained.slot[1 + k].at(vector, row), slots[k]);
-  store(trained.slot[0].at(vector, row), w);
-  return w;
-}
+struct Column {
+  T* slot[1 + Solver::kSlots];
+
+  Column(const Trained<T>& trained, int64_t vector, int64_t row) {
+    for (int k = 0; k <= Solver::kSlots; ++k) slot[k] = trained.slot[k].at(vector, row);
+  }
+
+  /// Moves vector `r` against its gradient; returns it.
+  Vec<T> update(const Solver& solver, int64_t r, Vec<T> g, bool is_weight) const {
+    const int64_t place = r * kLanes<T>;
+    Vec<T> w = load(slot[0] + place), state[Solver::kSlots];
+    for (int k = 0; k < Solver::kSlots; ++k) state[k] = load(slot[1 + k] + place);
+    solver.update(w, g, state, is_weight);
+    for (int k = 0; k < Solver::kSlots; ++k) store(slot[1 + k] + place, state[k]);
+    store(slot[0] + place, w);
+    return w;
+  }
+};
 
 /// Applies a change to `rows` x `width` vectors of parameters, given their summed gradient `sums`
 /// as [vector][row][lane]. Returns what the penalty takes of them, as they were before, and of the
 /// gradient where it is kept. No penalty (null): they are no weights.
 template <class T, class Change>
-UnitSums change_parameters(const Trained<T>& trained, const Chunk<T>& chunk, const Change& change,
+UnitSums change_parameters(const Trained<T>& trained, const Chunk<T>& chunk, const Change& by,
                            const Penalty<T>* penalty, int64_t row, int rows, int64_t vector,
                            int width, T* sums) {
   using V = Vec<T>;
+  // copies: what is stored below could, for all the compiler knows, change the originals
+  const Change change = by;
+  const bool is_weight = penalty, first = chunk.first, last = chunk.last;
+  const T alpha = penalty ? penalty->alpha : T(0), l1 = penalty ? penalty->l1 : T(0);
+  const T scale = chunk.scale;
   V squares{}, absolutes{}, squared_gradient{};
-  for (int c = 0; c < width; ++c)
+  for (int c = 0; c < width; ++c) {
+    const Column<T, Change> column(trained, vector + c, row);
+    T* kept = trained.gradient.data ? trained.gradient.at(vector + c, row) : nullptr;
     for (int r = 0; r < rows; ++r) {
       T* place = sums + (c * kTileRows<T> + r) * kLanes<T>;
-      T* kept = trained.gradient.data ? trained.gradient.at(vector + c, row + r) : nullptr;
       V g = load(place);
-      if (!chunk.first) g += load(kept);
-      if (!chunk.last) {
-        store(kept, g);
+      if (!first) g += load(kept + r * kLanes<T>);
+      if (!last) {
+        store(kept + r * kLanes<T>, g);
         continue;
       }
-      if (penalty) {
-        const V w = load(trained.slot[0].at(vector + c, row + r));
+      if (is_weight) {
+        const V w = load(column.slot[0] + r * kLanes<T>);
         squares += w * w;
-        g += penalty->alpha * w;
-        if (penalty->l1 != 0) {
+        g += alpha * w;
+        if (l1 != 0) {
           absolutes += abs(w);
-          g += penalty->l1 * sign(w);
+          g += l1 * sign(w);
         }
       }
-      g = g * chunk.scale;
+      g = g * scale;
       if constexpr (Change::kSlots == 0) {
         squared_gradient += g * g;
-        store(kept, g);
+        store(kept + r * kLanes<T>, g);
       } else {  // the new weights are wanted for the transposed copy
-        store(place, update(trained, change, penalty != nullptr, vector + c, row + r, g));
+        store(place, column.update(change, r, g, is_weight));
       }
     }
+  }
   UnitSums result{0, double(sum<T>(squared_gradient))};
   if (penalty)
-    result.penalty = 0.5 * double(penalty->alpha) * double(sum<T>(squares)) +
-                     double(penalty->l1) * double(sum<T>(absolutes));
+    result.penalty =
+        0.5 * double(alpha) * double(sum<T>(squares)) + double(l1) * double(sum<T>(absolutes));
   return result;
 }
 
@@ -286,7 +302,8 @@ template <class T, class Solver>
 void run_kept(Session<T>& s, const Solver& solver, T factor, int64_t begin, int64_t end) {
   const auto added = [&](const Trained<T>& trained, int64_t vectors) {
     for (int64_t v = 0; v < vectors; ++v)
-      update(trained, solver, false, v, 0, load(trained.gradient.at(v, 0)) * factor);
+      Column<T, Solver>(trained, v, 0)
+          .update(solver, 0, load(trained.gradient.at(v, 0)) * factor, false);
   };
   each_unit(
       s, begin, end, [](int) {},
@@ -294,11 +311,13 @@ void run_kept(Session<T>& s, const Solver& solver, T factor, int64_t begin, int6
         alignas(64) T weights[kTileVectors * kTileRows<T> * kLanes<T>];
         for (int64_t row = unit.begin; row < unit.end;) {
           const int height = tile_rows<T>(unit.end - row);
-          for (int c = 0; c < unit.width; ++c)
+          for (int c = 0; c < unit.width; ++c) {
+            const Column<T, Solver> column(layer.weight, unit.vector + c, row);
+            const T* kept = layer.weight.gradient.at(unit.vector + c, row);
             for (int r = 0; r < height; ++r)
               store(weights + (c * kTileRows<T> + r) * kLanes<T>,
-                    update(layer.weight, solver, true, unit.vector + c, row + r,
-                           load(layer.weight.gradient.at(unit.vector + c, row + r)) * factor));
+                    column.update(solver, r, load(kept + r * kLanes<T>) * factor, true));
+          }
           if (layer.transposed.data)
             copy_transposed(layer, row, height, unit.vector, unit.width, weights);
           row += height;
@@ -388,10 +407,10 @@ struct WeightsPhase {
 
 /// A step with a solver: on gradients as they are found, or as they were kept.
 template <class T>
-using Step = void (*)(const WeightsPhase<T>&, const SolverOptions&, const SolverClock&, bool kept);
+using Step = void (*)(const WeightsPhase<T>&, const SolverOptions&, SolverClock&, bool kept);
 
 template <class T, class Solver>
-void step(const WeightsPhase<T>& phase, const SolverOptions& options, const SolverClock& clock,
+void step(const WeightsPhase<T>& phase, const SolverOptions& options, SolverClock& clock,
           bool kept) {
   const Solver solver(options, clock);
   if (kept) {

@@ -1,7 +1,7 @@
 // The first-order solvers: one struct each, and the list.
 //
 //   kSlots                        values remembered per weight
-//   Solver(options, clock)        the constants of one step
+//   Solver(options, clock)        the constants of one step, which the clock tells
 //   update(w, g, slots, weight)   moves w against its gradient g; `weight`: w is no bias
 //
 // All but sgd and adam take a step as PyTorch's solver of the same name does; where a solver of
@@ -15,30 +15,11 @@ namespace fastmlp {
 namespace {
 
 /// What a solver counts. NAdam's momentum rises from step to step, and the product of all so far
-/// corrects its bias; it is 0 to the last bit after some hundred steps.
+/// corrects its bias: NAdam keeps it here, up to the step `counted`.
 struct SolverClock {
-  int64_t step = 0;  // the first is 1
-  double momentum = 0, next_momentum = 0, momentum_product = 1;
-
-  /// After `more` steps beyond those of the options.
-  SolverClock(const SolverOptions& o, int64_t more) {
-    const int64_t made = o.steps + more;
-    next_momentum = momentum_of(o, 1);
-    while (step < made && momentum_product > 1e-30) tick(o);
-    step = made;
-    next_momentum = momentum_of(o, step + 1);
-  }
-  void tick(const SolverOptions& o) {
-    ++step;
-    momentum = next_momentum;
-    next_momentum = momentum_of(o, step + 1);
-    momentum_product *= momentum;
-  }
-
- private:
-  static double momentum_of(const SolverOptions& o, int64_t step) {
-    return o.beta_1 * (1 - 0.5 * __builtin_pow(0.96, 0.004 * double(step)));
-  }
+  int64_t step;  // the first is 1
+  int64_t counted = 0;
+  double momentum_product = 1;
 };
 
 inline double bias_correction(double beta, int64_t step) {
@@ -53,7 +34,7 @@ struct Sgd {
   static constexpr int kSlots = 1;
   T rate, momentum, velocity_share, gradient_share, bias_rate;
 
-  Sgd(const SolverOptions& o, const SolverClock&)
+  Sgd(const SolverOptions& o, SolverClock&)
       : rate(T(o.rate)),
         momentum(T(o.momentum)),
         velocity_share(o.nesterov ? T(o.momentum) : T(1)),
@@ -76,7 +57,7 @@ struct Adam {
   static constexpr int kSlots = 2;
   T rate, beta_1, beta_2, rest_1, rest_2, epsilon;
 
-  Adam(const SolverOptions& o, const SolverClock& clock)
+  Adam(const SolverOptions& o, SolverClock& clock)
       : rate(T(o.rate * __builtin_sqrt(bias_correction(o.beta_2, clock.step)) /
                bias_correction(o.beta_1, clock.step))),
         beta_1(T(o.beta_1)),
@@ -97,7 +78,7 @@ struct Adam {
 /// size and epsilon are scaled by the root of the correction.
 template <class T>
 struct CorrectedAdam : Adam<T> {
-  CorrectedAdam(const SolverOptions& o, const SolverClock& clock) : Adam<T>(o, clock) {
+  CorrectedAdam(const SolverOptions& o, SolverClock& clock) : Adam<T>(o, clock) {
     this->epsilon = T(o.epsilon * __builtin_sqrt(bias_correction(o.beta_2, clock.step)));
   }
 };
@@ -108,7 +89,7 @@ struct AdamW : CorrectedAdam<T> {
   static constexpr const char* name = "adamw";
   T kept;
 
-  AdamW(const SolverOptions& o, const SolverClock& clock)
+  AdamW(const SolverOptions& o, SolverClock& clock)
       : CorrectedAdam<T>(o, clock), kept(T(1 - o.rate * o.weight_decay)) {}
 
   template <class V>
@@ -140,11 +121,17 @@ struct NAdam : CorrectedAdam<T> {
   static constexpr const char* name = "nadam";
   T gradient_rate, moment_rate;
 
-  NAdam(const SolverOptions& o, const SolverClock& clock) : CorrectedAdam<T>(o, clock) {
+  NAdam(const SolverOptions& o, SolverClock& clock) : CorrectedAdam<T>(o, clock) {
+    while (clock.counted < clock.step && clock.momentum_product > 1e-30)  // then it is nothing
+      clock.momentum_product *= momentum(o, ++clock.counted);
+    const double product = clock.momentum_product, next = momentum(o, clock.step + 1);
     const double rate = o.rate * __builtin_sqrt(bias_correction(o.beta_2, clock.step));
-    gradient_rate = T(rate * (1 - clock.momentum) / (1 - clock.momentum_product));
-    moment_rate =
-        T(rate * clock.next_momentum / (1 - clock.momentum_product * clock.next_momentum));
+    gradient_rate = T(rate * (1 - momentum(o, clock.step)) / (1 - product));
+    moment_rate = T(rate * next / (1 - product * next));
+  }
+
+  static double momentum(const SolverOptions& o, int64_t step) {
+    return o.beta_1 * (1 - 0.5 * __builtin_pow(0.96, 0.004 * double(step)));
   }
 
   template <class V>
@@ -162,7 +149,7 @@ struct AdaMax {
   static constexpr int kSlots = 2;
   T rate, beta_1, beta_2, rest_1, epsilon;
 
-  AdaMax(const SolverOptions& o, const SolverClock& clock)
+  AdaMax(const SolverOptions& o, SolverClock& clock)
       : rate(T(o.rate / bias_correction(o.beta_1, clock.step))),
         beta_1(T(o.beta_1)),
         beta_2(T(o.beta_2)),
@@ -184,7 +171,7 @@ struct AdaGrad {
   static constexpr int kSlots = 1;
   T rate, epsilon;
 
-  AdaGrad(const SolverOptions& o, const SolverClock&) : rate(T(o.rate)), epsilon(T(o.epsilon)) {}
+  AdaGrad(const SolverOptions& o, SolverClock&) : rate(T(o.rate)), epsilon(T(o.epsilon)) {}
 
   template <class V>
   void update(V& w, V g, V* slots, bool) const {
@@ -200,7 +187,7 @@ struct RmsProp {
   static constexpr int kSlots = 1;
   T rate, rho, rest, epsilon;
 
-  RmsProp(const SolverOptions& o, const SolverClock&)
+  RmsProp(const SolverOptions& o, SolverClock&)
       : rate(T(o.rate)), rho(T(o.rho)), rest(T(1 - o.rho)), epsilon(T(o.epsilon)) {}
 
   template <class V>
@@ -217,7 +204,7 @@ struct AdaDelta {
   static constexpr int kSlots = 2;
   T rate, rho, rest, epsilon;
 
-  AdaDelta(const SolverOptions& o, const SolverClock&)
+  AdaDelta(const SolverOptions& o, SolverClock&)
       : rate(T(o.rate)), rho(T(o.rho)), rest(T(1 - o.rho)), epsilon(T(o.epsilon)) {}
 
   template <class V>
