@@ -101,6 +101,11 @@ LOSSES = {
 }
 
 
+# losses whose reported value is the mean over a row's outputs, not their sum
+IS_MEAN = {loss: loss in ("squared_error", "absolute_error", "huber", "quantile", "gamma")
+           for loss in LOSSES}  # fmt: skip
+
+
 def hidden_outputs(blocks, hidden, X, masks=None):
     """Outputs of the hidden layers (activation, parameter, pieces, dropout) of [weight, bias, ...].
 

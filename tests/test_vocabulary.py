@@ -4,9 +4,12 @@ import math
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,7 +23,7 @@ from sklearn.model_selection import GridSearchCV
 from fastmlp import MLPClassifier, MLPRegressor, _native
 from fastmlp.inspection import check_gradients
 from tests import reference
-from tests.test_core import NETWORKS, PIECES, hidden_layers, network_of, problem
+from tests.test_core import NETWORKS, PARAMETERS, PIECES, hidden_layers, network_of, problem
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -187,7 +190,7 @@ def mask(rate, seed, step, layer, rows, units):
     key = mix(mix(seed + step * golden) + layer)
     factors = np.empty((rows, units))
     for row in range(rows):
-        row_key = mix(key + row * golden)
+        row_key = mix(key + (row - row % 2) * golden)
         x = (np.arange(units, dtype=np.uint64) + (row_key & 0xFFFFFFFF)).astype(np.uint32)
         x ^= x >> np.uint32(16)
         x *= np.uint32(0x7FEB352D)
@@ -195,51 +198,78 @@ def mask(rate, seed, step, layer, rows, units):
         x ^= np.uint32(row_key >> 32)
         x *= np.uint32(0x846CA68B)
         x ^= x >> np.uint32(16)
+        x = x << np.uint32(16) if row % 2 == 0 else x
         factors[row] = np.where(x < int(rate * 2**32), 0.0, 1 / (1 - rate))
     return factors
+
+
+@cache
+def two_steps(activation, loss, units, rows):
+    """By the oracle, with L1, L2, dropout and clipping: losses with and without penalty, parameters
+    after two steps of gradient descent, and whether a gradient was clipped.
+    """
+    blocks, X, _, Y, weights = problem(units, rows, loss, True, activation)
+    hidden = hidden_layers(activation, len(units) - 2)
+    parameter, losses, clipped = PARAMETERS.get(loss, 0.0), [], False
+    for step in (1, 2):
+        masks = [
+            mask(rate, SEED, step, layer, rows, n)
+            for layer, (rate, n) in enumerate(zip(RATES, units[:-1], strict=True))
+        ]
+        args = (hidden, loss, X, Y, weights, 0.2, 0.1, parameter, masks)
+        bare = (*args[:5], 0.0, 0.0, parameter, masks)
+        losses.append([reference.penalised_loss(blocks, *args),
+                       reference.penalised_loss(blocks, *bare)])  # fmt: skip
+        # the steps of several outputs are by the sum over them, the loss is their mean
+        scale = units[-1] if reference.IS_MEAN[loss] else 1
+        data = [scale * g for g in reference.gradient(blocks, *bare)]
+        matrices = 2 * (len(units) - 1)
+        gradient = [
+            g + (0.2 * w + 0.1 * np.sign(w)) / weights.sum() if k < matrices and k % 2 == 0 else g
+            for k, (g, w) in enumerate(zip(data, blocks, strict=True))
+        ]
+        norm = math.sqrt(sum((g**2).sum() for g in gradient))
+        clipped |= norm > CLIP
+        blocks = [w - 0.1 * min(1, CLIP / norm) * g for w, g in zip(blocks, gradient, strict=True)]
+    return losses, blocks, clipped
+
+
+SEED, CLIP, RATES = 99, 0.2, [0.3, 0.25, 0.5]
 
 
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("activation", _native.ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_steps_with_every_regulariser(engine, activation, dtype, sparse):
-    """Two steps of gradient descent with L1, L2, dropout, clipping: by the oracle's gradient."""
-    units, rows, seed, clip = (11, 19, 6, 3), 7, 99, 0.3
-    rates = [0.3, 0.25, 0.5]
-    blocks, X, targets, Y, weights = problem(units, rows, "log_loss", True, activation)
-    hidden = [(*layer[:3], rate) for layer, rate in zip(
-        hidden_layers(activation, 2), rates[1:], strict=True)]  # fmt: skip
-    network = NETWORKS[dtype](
-        list(units), hidden, "log_loss", input_dropout=rates[0], alpha=0.2, l1=0.1, batch=rows,
-        sparse=sparse, keep_gradient=True, engine=engine,
-    )  # fmt: skip
-    network.write(0, [block.astype(dtype) for block in blocks])
-    x = X.astype(dtype)
-    if sparse:
-        csr = scipy.sparse.csr_array(x)
-        x = (csr.data, csr.indices.astype(np.int32), csr.indptr.astype(np.int64))
-    right, clipped = [block.copy() for block in blocks], 0
-    for step in (1, 2):
-        loss, penalty, *_ = network.train(
-            x, targets, weights.astype(dtype), None, solver="sgd", steps=step - 1, rate=0.1,
-            clip_norm=clip, seed=seed, n_threads=2,
+    """Every loss on a small network, one on a larger; two steps by the oracle's gradient."""
+    small, large = ((5, 4, 3, 2), 5), ((11, 19, 6, 3), 7)
+    for loss, (units, rows) in [*((loss, small) for loss in _native.LOSSES), ("log_loss", large)]:
+        losses, right, clipped = two_steps(activation, loss, units, rows)
+        blocks, X, targets, _, weights = problem(units, rows, loss, True, activation)
+        hidden = [(*layer[:3], rate) for layer, rate in zip(
+            hidden_layers(activation, 2), RATES[1:], strict=True)]  # fmt: skip
+        network = NETWORKS[dtype](
+            list(units), hidden, loss, loss_parameter=PARAMETERS.get(loss, 0.0),
+            input_dropout=RATES[0], alpha=0.2, l1=0.1, batch=rows, sparse=sparse,
+            keep_gradient=True, engine=engine,
         )  # fmt: skip
-        masks = [
-            mask(rate, seed, step, layer, rows, n)
-            for layer, (rate, n) in enumerate(zip(rates, units, strict=False))
-        ]
-        args = (hidden, "log_loss", X, Y, weights, 0.2, 0.1, 0.0, masks)
-        assert loss == pytest.approx(reference.penalised_loss(right, *args), rel=1e-5)
-        bare = reference.penalised_loss(right, *args[:5], 0.0, 0.0, 0.0, masks)
-        assert loss - penalty == pytest.approx(bare, rel=1e-5)
-        gradient = reference.gradient(right, *args)
-        norm = math.sqrt(sum((g**2).sum() for g in gradient))
-        clipped += norm > clip
-        right = [w - 0.1 * min(1, clip / norm) * g for w, g in zip(right, gradient, strict=True)]
-    assert clipped
-    tolerance = 500 * float(np.finfo(dtype).eps)
-    for got, wanted in zip(network.read(0), right, strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance)
+        network.write(0, [block.astype(dtype) for block in blocks])
+        x = X.astype(dtype)
+        if sparse:
+            csr = scipy.sparse.csr_array(x)
+            x = (csr.data, csr.indices.astype(np.int32), csr.indptr.astype(np.int64))
+        y = targets if targets.dtype == np.int32 else targets.astype(dtype)
+        for step in (1, 2):
+            loss_value, penalty, *_ = network.train(
+                x, y, weights.astype(dtype), None, solver="sgd", steps=step - 1, rate=0.1,
+                clip_norm=CLIP, seed=SEED, n_threads=2,
+            )  # fmt: skip
+            assert loss_value == pytest.approx(losses[step - 1][0], rel=1e-5)
+            assert loss_value - penalty == pytest.approx(losses[step - 1][1], rel=1e-5, abs=1e-6)
+        assert clipped or loss in ("perceptron", "logistic_squared_error", "huber", "quantile")
+        tolerance = 500 * float(np.finfo(dtype).eps)
+        for got, wanted in zip(network.read(0), right, strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance)
 
 
 def test_dropout_masks_are_fair():
@@ -945,6 +975,20 @@ def test_callbacks_at_fit_and_epoch(Estimator, solver):
     with pytest.raises(ValueError, match="NaN"):
         model.fit(X_iris * np.nan, y_iris)
     assert model.n_iter_ == 3
+
+
+def test_before_scikit_learn_1_9_there_are_no_callbacks_to_set():
+    code = """
+import sys
+sys.modules["sklearn.callback"] = None  # importing it fails, as where it does not exist
+from fastmlp import MLPClassifier
+del sys.modules["sklearn.callback"]  # scikit-learn itself needs it
+model = MLPClassifier((3,), max_iter=2).fit([[0.0], [1.0]], [0, 1])
+assert not hasattr(model, "set_callbacks"), "there are"
+"""
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True,
+                         text=True, check=False)  # fmt: skip
+    assert run.returncode == 0, run.stderr
 
 
 def test_scikit_learns_progress_bar(capsys):

@@ -40,14 +40,9 @@ struct Mask {
         scale(T(1 / (1 - rate))),
         key(mix(mix(seed + uint64_t(step) * 0x9e3779b97f4a7c15u) + uint64_t(layer))) {}
 
-  uint64_t row_key(int64_t row) const { return mix(key + uint64_t(row) * 0x9e3779b97f4a7c15u); }
-
-  void row_keys(int64_t row, int rows, uint64_t* keys) const {
-    for (int r = 0; r < rows; ++r) keys[r] = row_key(row + r);
-  }
-
-  /// Scale or 0 for the neurons of one vector in a row.
-  Vec<T> factors(uint64_t row_key, int64_t vector) const {
+  /// Random words for the neurons of one vector in a row and the next; `row` is even.
+  Words<T> words(int64_t row, int64_t vector) const {
+    const uint64_t row_key = mix(key + uint64_t(row) * 0x9e3779b97f4a7c15u);
     Words<T> x{};
     for (int64_t lane = 0; lane < kLanes<T>; ++lane) x[lane] = uint32_t(lane);  // a constant
     x += uint32_t(row_key) + uint32_t(vector * kLanes<T>);
@@ -57,35 +52,55 @@ struct Mask {
     x ^= x >> 15;
     x ^= uint32_t(row_key >> 32);
     x *= 0x846ca68bu;
-    x ^= x >> 16;
-    const auto drops = __builtin_convertvector(x < dropped, Bits<Vec<T>>);
-    return select(drops, Vec<T>{}, splat<Vec<T>>(scale));
+    return x ^ x >> 16;
   }
 
   /// The same for one neuron.
-  T factor(int64_t row, int64_t neuron) const {
-    return factors(row_key(row), neuron / kLanes<T>)[neuron % kLanes<T>];
-  }
+  T factor(int64_t row, int64_t neuron) const;
 
   /// Multiplies rows [begin, end) by their factors; `start` is the mask's number of row 0.
-  void apply(Panels<T> to, int64_t start, int64_t begin, int64_t end, int64_t vectors) const {
-    if (!active) return;
-    for (int64_t v = 0; v < vectors; ++v)
-      apply(to.at(v, begin), 0, start + begin, v, int(end - begin), 1);
+  void apply(Panels<T> to, int64_t start, int64_t begin, int64_t end, int64_t vectors) const;
+};
+
+/// The factors of one vector of neurons, row by row: scale or 0. An even row goes by the lower half
+/// of its words, the row after it by the upper half.
+template <class T>
+class Factors {
+ public:
+  Factors(const Mask<T>& mask, int64_t row, int64_t vector)
+      : mask_(mask), row_(row), vector_(vector) {}
+
+  Vec<T> next() {
+    const bool even = row_ % 2 == 0;
+    if (even || !begun_) words_ = mask_.words(row_ - !even, vector_);
+    begun_ = true;
+    ++row_;
+    const auto drops = (even ? words_ << 16 : words_) < mask_.dropped;
+    return select(__builtin_convertvector(drops, Bits<Vec<T>>), Vec<T>{},
+                  splat<Vec<T>>(mask_.scale));
   }
 
-  /// Multiplies a tile by its factors; `row` and `vector` are those of its corner.
-  void apply(T* tile, int64_t panel, int64_t row, int64_t vector, int rows, int vectors) const {
-    if (!active) return;
-    for (int r = 0; r < rows; ++r) {
-      const uint64_t key = row_key(row + r);
-      for (int c = 0; c < vectors; ++c) {
-        T* place = tile + c * panel + r * kLanes<T>;
-        store(place, load(place) * factors(key, vector + c));
-      }
-    }
-  }
+ private:
+  const Mask<T>& mask_;
+  int64_t row_, vector_;
+  bool begun_ = false;
+  Words<T> words_{};
 };
+
+template <class T>
+T Mask<T>::factor(int64_t row, int64_t neuron) const {
+  return Factors<T>(*this, row, neuron / kLanes<T>).next()[neuron % kLanes<T>];
+}
+
+template <class T>
+void Mask<T>::apply(Panels<T> to, int64_t start, int64_t begin, int64_t end,
+                    int64_t vectors) const {
+  if (!active) return;
+  for (int64_t v = 0; v < vectors; ++v) {
+    Factors<T> factors(*this, start + begin, v);
+    for (int64_t r = begin; r < end; ++r) store(to.at(v, r), load(to.at(v, r)) * factors.next());
+  }
+}
 
 }  // namespace
 }  // namespace fastmlp

@@ -26,16 +26,15 @@ struct Neurons {
 template <class T, class A, bool drops>
 void activate(const Neurons<T>& neurons, T* z, int64_t z_panel, T* kept, int64_t kept_panel,
               int64_t row, int64_t vector, int rows, int vectors) {
-  uint64_t keys[kTileRows<T>];
-  if (drops) neurons.mask.row_keys(neurons.first_row + row, rows, keys);
   for (int c = 0; c < vectors; ++c) {
     const Vec<T> parameter = neurons.parameters(vector + c);
+    Factors<T> factors(neurons.mask, neurons.first_row + row, vector + c);
     for (int r = 0; r < rows; ++r) {
       T* place = z + c * z_panel + r * kLanes<T>;
       const Vec<T> input = load(place);
       Vec<T> slope{};
       Vec<T> a = A::value(input, parameter, slope);
-      if (drops) a *= neurons.mask.factors(keys[r], vector + c);
+      if (drops) a *= factors.next();
       store(place, a);
       if (A::kKeeps != Keeps::nothing && kept)
         store(kept + c * kept_panel + r * kLanes<T>, A::kKeeps == Keeps::slope ? slope : input);
@@ -48,16 +47,15 @@ void activate(const Neurons<T>& neurons, T* z, int64_t z_panel, T* kept, int64_t
 template <class T, class A, bool drops>
 void times_slope(const Neurons<T>& neurons, T* delta, int64_t delta_panel, T* from,
                  int64_t from_panel, int64_t row, int64_t vector, int rows, int vectors) {
-  uint64_t keys[kTileRows<T>];
-  if (drops) neurons.mask.row_keys(neurons.first_row + row, rows, keys);
   for (int c = 0; c < vectors; ++c) {
     const Vec<T> parameter = neurons.parameters(vector + c);
+    Factors<T> factors(neurons.mask, neurons.first_row + row, vector + c);
     for (int r = 0; r < rows; ++r) {
       T* place = delta + c * delta_panel + r * kLanes<T>;
       T* kept_place = from + c * from_panel + r * kLanes<T>;
       const Vec<T> kept = load(kept_place);
       Vec<T> by_output = load(place);
-      if (drops) by_output *= neurons.mask.factors(keys[r], vector + c);
+      if (drops) by_output *= factors.next();
       if constexpr (A::kKeeps == Keeps::slope) {
         store(place, by_output * kept);
       } else if constexpr (A::kKeeps == Keeps::input) {
@@ -96,8 +94,8 @@ void take_largest(const Neurons<T>& neurons, Panels<T> z, int64_t pieces, int64_
       for (int64_t p = 1; p < pieces; ++p)
         largest = max_or_nan(largest, load(z.at(p * vectors + v, r)));
       store(a.at(v, r), largest);
-      neurons.mask.apply(a.at(v, r), 0, neurons.first_row + r, v, 1, 1);
     }
+  neurons.mask.apply(a, neurons.first_row, begin, end, vectors);
 }
 
 /// The way back: z replaced by its derivative, which is that of a for the first of the largest
@@ -105,9 +103,9 @@ void take_largest(const Neurons<T>& neurons, Panels<T> z, int64_t pieces, int64_
 template <class T>
 void give_to_largest(const Neurons<T>& neurons, Panels<T> by_output, int64_t pieces,
                      int64_t vectors, Panels<T> z, int64_t begin, int64_t end) {
+  neurons.mask.apply(by_output, neurons.first_row, begin, end, vectors);
   for (int64_t v = 0; v < vectors; ++v)
     for (int64_t r = begin; r < end; ++r) {
-      neurons.mask.apply(by_output.at(v, r), 0, neurons.first_row + r, v, 1, 1);
       Vec<T> largest = load(z.at(v, r));
       for (int64_t p = 1; p < pieces; ++p) largest = max(largest, load(z.at(p * vectors + v, r)));
       Vec<T> left = load(by_output.at(v, r));
