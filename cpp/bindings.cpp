@@ -191,13 +191,21 @@ struct Stop {
   static bool call(void* context) {
     Stop& self = *static_cast<Stop*>(context);
     const py::gil_scoped_acquire acquire;
-    try {
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      return !self.ask.is_none() && py::cast<bool>(self.ask());
-    } catch (py::error_already_set& error) {
-      self.exception = error.value();
-      return true;
+    if (PyErr_CheckSignals() == 0) {
+      if (self.ask.is_none()) return false;
+      PyObject* answer = PyObject_CallNoArgs(self.ask.ptr());
+      const int yes = answer ? PyObject_IsTrue(answer) : -1;
+      Py_XDECREF(answer);
+      if (yes >= 0) return yes;
     }
+    // no C++ exception may leave from here, for threads wait for this one
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    self.exception = py::reinterpret_steal<py::object>(value ? value : type);
+    if (value) Py_XDECREF(type);
+    Py_XDECREF(trace);
+    return true;
   }
 };
 

@@ -61,8 +61,16 @@ const std::vector<std::string>& solver_names() {
 std::vector<double> activation_parameters() { return parameters_of(Activations{}); }
 std::vector<double> loss_parameters() { return parameters_of(Losses{}); }
 std::vector<std::string> link_names() { return links_of(Losses{}); }
-bool is_learned(int activation) { return learned_of(Activations{}).at(size_t(activation)); }
-bool has_pieces(int activation) { return pieces_of(Activations{}).at(size_t(activation)); }
+
+bool is_learned(int activation) {
+  static const auto learned = learned_of(Activations{});
+  return learned.at(size_t(activation));
+}
+
+bool has_pieces(int activation) {
+  static const auto pieces = pieces_of(Activations{});
+  return pieces.at(size_t(activation));
+}
 
 int solver_slots(int solver) { return slots_of(Solvers<float>{}).at(size_t(solver)); }
 

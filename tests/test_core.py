@@ -387,6 +387,85 @@ def test_losses_at_extreme_outputs(engine, loss, dtype):
                 assert np.isfinite(delta)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_an_infinite_row_stays_alone(engine, dtype):
+    """What overflows in one row does not reach others through padding, narrow layers included."""
+    rng = np.random.RandomState(0)
+    X = rng.randn(300, 20).astype(dtype)
+    X[5] = np.finfo(dtype).max
+    blocks = [rng.randn(*shape).astype(dtype) for shape in ((20, 2), (2,), (2, 40), (40,))]
+    hidden = [("identity", 0.0, 1, 0.0)]
+    with np.errstate(all="ignore"):
+        for n_threads in (1, 2):
+            got = _native.predict(blocks, hidden, "poisson", X, n_threads=n_threads, engine=engine)
+            assert np.isfinite(np.delete(got, 5, axis=0)).all()
+    # infinite activations ahead of a narrow layer: tanh makes numbers of them again
+    wide = [np.full((3, 3), 3e38 if dtype == np.float32 else 1e308, dtype), np.zeros(3, dtype),
+            np.ones((3, 12), dtype), np.zeros(12, dtype), np.ones((12, 1), dtype),
+            np.zeros(1, dtype)]  # fmt: skip
+    hidden = [("relu", 0.0, 1, 0.0), ("tanh", 0.0, 1, 0.0)]
+    got = _native.predict(wide, hidden, "squared_error", np.ones((3, 3), dtype), n_threads=1,
+                          engine=engine)  # fmt: skip
+    np.testing.assert_array_equal(got, 12)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("activation", _native.ACTIVATIONS)
+def test_slopes_far_out(engine, activation, dtype):
+    """The derivative of a + 0 by the weight, at outputs where exponentials overflow."""
+    if activation == "maxout":
+        pytest.skip("no slope of its own")
+    far = {"identity": (1, 1), "logistic": (0, 0), "tanh": (0, 0), "selu": (0, 1.0507009873554805),
+           "leaky_relu": (0.01, 1), "prelu": (0.25, 1)}.get(activation, (0, 1))  # fmt: skip
+    for z, slope in [(-300.0, far[0]), (300.0, far[1]), (-1e16, far[0]), (1e16, far[1])]:
+        parameter = _native.ACTIVATIONS[activation] or 0.0
+        network = NETWORKS[dtype](
+            [1, 1, 1], [(activation, parameter, 1, 0.0)], "absolute_error", alpha=0.0, batch=1,
+            keep_gradient=True, engine=engine,
+        )  # fmt: skip
+        blocks = [[[0.0]], [z], [[1.0]], [0.0]] + [[parameter]] * (activation == "prelu")
+        network.write(0, [np.array(block, dtype) for block in blocks])
+        target = np.array([[-3e38]], dtype)
+        _, gradient = network.gradient(np.ones((1, 1), dtype), target, None, None, n_threads=1)
+        assert gradient[1][0] == pytest.approx(slope, abs=1e-6)
+
+
+@pytest.mark.parametrize("limit", ["clip_norm", "max_norm"])
+def test_norms_that_overflow_are_seen(engine, limit):
+    """They would otherwise make zeros of numbers that are finite."""
+    network = network_of((2, 3, 1), "identity", "squared_error", np.float32, alpha=0.0, batch=4,
+                         keep_gradient=True, engine=engine)  # fmt: skip
+    huge = np.full((2, 3), 3e19, np.float32)
+    network.write(0, [huge, np.zeros(3, np.float32), np.full((3, 1), 1e-19, np.float32),
+                      np.zeros(1, np.float32)])  # fmt: skip
+    X = np.full((4, 2), 1e10, np.float32)
+    network.train(X, np.zeros((4, 1), np.float32), None, None, solver="sgd", steps=0, rate=1e-30,
+                  n_threads=1, **{limit: 1.0})  # fmt: skip
+    assert np.isnan(network.read(0)[0]).all()
+
+
+def test_what_ends_a_pass():
+    """A callable that is asked between steps; its exceptions, an odd answer's too, come out."""
+    X = np.zeros((200_000, 8))
+
+    def train(stop, n_threads=1):
+        network = network_of((8, 64, 1), "relu", "squared_error", alpha=0.0, batch=8)
+        return network.train(X, np.zeros((200_000, 1)), None, None, solver="sgd", steps=0,
+                             rate=0.1, stop=stop, n_threads=n_threads)  # fmt: skip
+
+    class Odd:
+        def __bool__(self):
+            raise ArithmeticError
+
+    for n_threads in (1, 2):
+        *_, steps, rows, raised = train(lambda: "yes", n_threads)
+        assert rows == 8 * steps < 200_000
+        assert raised is None
+        assert isinstance(train(Odd, n_threads)[-1], ArithmeticError)
+        assert isinstance(train(lambda: 1 / 0, n_threads)[-1], ZeroDivisionError)
+        assert train(lambda: [], n_threads)[3] == 200_000
+
+
 def test_an_engine_can_be_forced_and_never_falls_back(engine):
     def run(name):
         return subprocess.run(

@@ -198,8 +198,9 @@ def mask(rate, seed, step, layer, rows, units):
         x ^= np.uint32(row_key >> 32)
         x *= np.uint32(0x846CA68B)
         x ^= x >> np.uint32(16)
-        x = x << np.uint32(16) if row % 2 == 0 else x
-        factors[row] = np.where(x < int(rate * 2**32), 0.0, 1 / (1 - rate))
+        half = x >> np.uint32(16) if row % 2 else x & np.uint32(0xFFFF)
+        dropped = round(rate * 2**16)
+        factors[row] = np.where(half < dropped, 0.0, 2**16 / (2**16 - dropped))
     return factors
 
 
@@ -524,11 +525,14 @@ def test_bad_validation_data():
         ({"X_val": X_iris}, "X_val and y_val go together. Got X_val alone"),
         ({"y_val": y_iris}, "Got y_val alone"),
         ({"sample_weight_val": y_iris}, "sample_weight_val needs X_val"),
-        ({"X_val": X_iris[:, :2], "y_val": y_iris}, "X_val, y_val: X has 2 features"),
-        ({"X_val": X_iris, "y_val": y_iris[:3]}, "X_val, y_val: .*inconsistent"),
-        ({"X_val": X_iris, "y_val": y_iris + 1}, "classes not in"),
-        ({"X_val": X_iris, "y_val": y_iris, "sample_weight_val": np.ones(3)}, "sample_weight"),
-        ({"X_val": X_iris * np.nan, "y_val": y_iris}, "X_val, y_val: Input X contains NaN"),
+        (
+            {"X_val": X_iris[:, :2], "y_val": y_iris},
+            "X_val, y_val, sample_weight_val: X has 2 features",
+        ),
+        ({"X_val": X_iris, "y_val": y_iris[:3]}, "X_val, y_val, sample_weight_val: .*inconsistent"),
+        ({"X_val": X_iris, "y_val": y_iris + 1}, "X_val, .*classes not in"),
+        ({"X_val": X_iris, "y_val": y_iris, "sample_weight_val": np.ones(3)}, "X_val, .*shape"),
+        ({"X_val": X_iris * np.nan, "y_val": y_iris}, "X_val, y_val, .*: Input X contains NaN"),
     ]:
         with pytest.raises(ValueError, match=message):
             model.fit(X_iris, y_iris, **arguments)
@@ -699,7 +703,7 @@ def test_kl_divergence_takes_soft_targets():
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=message):
             clone(model).fit(X_iris, wrong)
-    with pytest.raises(ValueError, match="y has 2 classes, the fit had 3"):
+    with pytest.raises(ValueError, match=r"y has 2 classes\. There must be 3"):
         model.partial_fit(X_iris, np.full((150, 2), 0.5))
 
 
@@ -715,9 +719,13 @@ def test_label_smoothing():
     p, smooth = model.predict_proba(X_iris), 0.8 * Y + 0.1
     expected = -(smooth * np.log(p) + (1 - smooth) * np.log(1 - p)).sum(axis=1).mean()
     assert model.loss_and_gradient(X_iris, Y)[0] == pytest.approx(expected)
-    for loss in ("hinge", "perceptron"):
-        with pytest.raises(ValueError, match="label_smoothing is for losses on probabilities"):
-            MLPClassifier(loss=loss, label_smoothing=0.1).fit(X_iris, y_iris)
+    for loss, y in [
+        ("hinge", y_iris),
+        ("perceptron", y_iris),
+        ("kl_divergence", np.eye(3)[y_iris]),
+    ]:
+        with pytest.raises(ValueError, match="label_smoothing is for loss='log_loss'"):
+            MLPClassifier(loss=loss, label_smoothing=0.1).fit(X_iris, y)
 
 
 def test_class_weight_is_a_factor_on_sample_weights():
@@ -977,6 +985,20 @@ def test_callbacks_at_fit_and_epoch(Estimator, solver):
     assert model.n_iter_ == 3
 
 
+@both
+def test_callbacks_are_torn_down_whatever_happens(Estimator):
+    pytest.importorskip("sklearn.callback")
+    watcher = Watcher()
+    model = Estimator(hidden_layer_sizes=(5,), max_iter=6, learning_rate=lambda epoch: 0.1 - epoch)
+    with pytest.raises(ValueError, match="learning_rate, called"):
+        model.set_callbacks(watcher).fit(X_iris, y_iris)
+    assert watcher.log[-1] == "teardown"
+    classes = {"classes": [0, 1, 2]} if Estimator is MLPClassifier else {}
+    model.set_params(learning_rate="constant").partial_fit(X_iris, y_iris, **classes)
+    assert watcher.log[-2:] == [("end", "fit", 0), "teardown"]
+    assert not hasattr(model, "_callback_fit_ctx")
+
+
 def test_before_scikit_learn_1_9_there_are_no_callbacks_to_set():
     code = """
 import sys
@@ -1089,7 +1111,11 @@ def test_grid_search_over_new_parameters(Estimator):
         ({"solver": "lbfgs", "max_norm": 1.0}, "max_norm is for first-order solvers"),
         ({"solver": "lbfgs", "clip_norm": 1.0}, "clip_norm is for first-order solvers"),
         ({"activation": "softplus", "activation_alpha": 0}, "must be above 0 for 'softplus'"),
-        ({"scoring": "acuracy", "early_stopping": True}, "acuracy"),
+        ({"scoring": "acuracy"}, "acuracy"),
+        ({"learning_rate": "cosine", "learning_rate_min": 1.0}, "learning_rate_min=1.0 must not"),
+        ({"init": [[1.0], [1.0, 2.0]]}, "init must give arrays of the shapes"),
+        ({"init": lambda shape, rng: np.full(shape, 1j)}, "init must give arrays of real numbers"),
+        ({"init": lambda shape, rng: [[1], [2, 3]]}, "init must give arrays of real numbers"),
     ],
 )
 def test_parameters_that_do_not_go_together(parameters, message):
@@ -1114,6 +1140,102 @@ def test_going_on_after_a_change_of_solver_or_of_early_stopping(Estimator):
     assert np.isfinite(model.best_loss_)
     model.set_params(solver="lbfgs").fit(X_iris, y_iris)
     assert model.set_params(solver="sgd").partial_fit(X_iris, y_iris).predict(X_iris).shape
+
+
+@both
+def test_predictions_are_of_the_fitted_network(Estimator):
+    """Whatever `set_params` says afterwards."""
+    loss, other = ("log_loss", "hinge") if Estimator is MLPClassifier else ("poisson", "huber")
+    model = Estimator(hidden_layer_sizes=(5, 4), activation=["prelu", "maxout"], loss=loss,
+                      max_iter=3, random_state=0).fit(X_iris, y_iris)  # fmt: skip
+    before = model.predict(X_iris), model.hidden_activations(X_iris, 0)
+    model.set_params(loss=other, activation="identity", maxout_pieces=7, activation_alpha=0.9)
+    after = model.predict(X_iris), model.hidden_activations(X_iris, 0)
+    np.testing.assert_array_equal(before[0], after[0])
+    np.testing.assert_array_equal(before[1], after[1])
+    assert hasattr(model, "predict_proba") == (Estimator is MLPClassifier)
+    with pytest.raises(ValueError, match="do not fit the weights of the earlier fit"):
+        model.loss_and_gradient(X_iris, y_iris)
+
+
+def test_going_on_with_other_losses_or_limits():
+    model = MLPClassifier((4,), clip_norm=0.1, max_iter=3, random_state=0).fit(X_iris, y_iris)
+    model.set_params(clip_norm=None).partial_fit(X_iris, y_iris)  # with the solver as it was
+    soft = MLPClassifier((4,), loss="kl_divergence", max_iter=3, warm_start=True)
+    soft.fit(X_iris, np.eye(3)[y_iris]).set_params(loss="log_loss")
+    for method in (soft.fit, soft.partial_fit):
+        with pytest.raises(ValueError, match="cannot go on from a fit with loss='kl_divergence'"):
+            method(X_iris, y_iris)
+    named = MLPClassifier((4,), loss="kl_divergence")
+    named.partial_fit(X_iris, np.eye(3)[y_iris], classes=["a", "b", "c"])
+    assert set(named.predict(X_iris)) <= {"a", "b", "c"}
+
+
+def test_class_weights_are_those_of_the_fit():
+    weights = {0: 2.0, 2: 3.0}
+    model = MLPClassifier((4,), class_weight=weights, max_iter=3, random_state=0)
+    few = y_iris < 2
+    model.partial_fit(X_iris[few], y_iris[few], classes=[0, 1, 2])
+    model.fit(X_iris, y_iris, X_val=X_iris[few], y_val=y_iris[few])
+    rare = y_iris[45:60]  # 5 of class 0, 10 of class 1
+    model = MLPClassifier((4,), class_weight="balanced", max_iter=3, random_state=0, alpha=0)
+    model.fit(X_iris[45:60], rare)
+    p = model.predict_proba(X_iris[45:55])[np.arange(10), rare[:10]]
+    factors = np.where(rare[:10] == 0, 15 / (2 * 5), 15 / (2 * 10))
+    loss = model.loss_and_gradient(X_iris[45:55], rare[:10])[0]
+    assert loss == pytest.approx(np.average(-np.log(p), weights=factors))
+    Y = np.column_stack([y_iris > 0, y_iris > 1]).astype(int)
+    with pytest.raises(ValueError, match="class_weight is for one label per sample"):
+        MLPClassifier(class_weight="balanced").fit(X_iris, Y)
+    for wrong in ({0: -1.0}, {0: np.nan}):
+        with pytest.raises(ValueError, match="class_weight must hold finite numbers, 0 or more"):
+            MLPClassifier(class_weight=wrong).fit(X_iris, y_iris)
+    with pytest.raises(ValueError, match="class_weight leaves all samples a weight of zero"):
+        MLPClassifier(class_weight={0: 0.0, 1: 0.0, 2: 0.0}).fit(X_iris, y_iris)
+
+
+def test_validation_scores_that_say_nothing():
+    model = MLPRegressor(hidden_layer_sizes=(4,), early_stopping=True, max_iter=5, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="No score of the validation samples was a number"):
+        model.fit(X_iris, y_iris, X_val=X_iris[:1], y_val=y_iris[:1])  # R2 of a single sample
+    plain = clone(model).set_params(early_stopping=False).fit(X_iris, y_iris)
+    np.testing.assert_array_equal(model.coefs_[0], plain.coefs_[0])  # not the first weights
+    weight = np.eye(150)[0]
+    with pytest.raises(ValueError, match="sample weights of all validation samples are zero"):
+        MLPClassifier(early_stopping=True, random_state=0).fit(X_iris, y_iris, weight)
+    for scoring, message in [
+        (lambda e, X, y: "good", "gave no score"),
+        (lambda e, X, y, **_: None, "gave no score"),
+        ("excellence", "excellence"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            MLPRegressor(scoring=scoring, early_stopping=True, max_iter=2).fit(
+                X_iris, y_iris, np.ones(150)
+            )
+
+
+def test_a_warm_start_with_another_score_begins_with_its_own_scale():
+    model = MLPClassifier((4,), early_stopping=True, warm_start=True, max_iter=5, random_state=0)
+    model.fit(X_iris, y_iris)
+    start = model.coefs_[0]
+    model.set_params(scoring="loss").fit(X_iris, y_iris)  # scores below 0, accuracies above
+    assert model.best_validation_score_ < 0
+    assert not np.array_equal(start, model.coefs_[0])
+    model.fit(X_iris, y_iris, X_val=X_iris[::2], y_val=y_iris[::2])
+    assert model.best_validation_score_ == pytest.approx(
+        -log_loss(y_iris[::2], model.predict_proba(X_iris[::2]))
+    )
+
+
+def test_arrays_where_sequences_are_meant():
+    one = MLPClassifier((4, 3), dropout=np.array([0.1, 0.2, 0.0]), max_iter=3, random_state=0,
+                        activation_alpha=np.array([0.1, 0.2]),
+                        activation=np.array(["elu", "elu"]))  # fmt: skip
+    two = clone(one).set_params(dropout=[0.1, 0.2, 0.0], activation_alpha=[0.1, 0.2],
+                                activation="elu")  # fmt: skip
+    np.testing.assert_array_equal(
+        one.fit(X_iris, y_iris).coefs_[0], two.fit(X_iris, y_iris).coefs_[0]
+    )
 
 
 def test_losses_and_activations_cover_the_core():

@@ -28,16 +28,16 @@ inline uint64_t mix(uint64_t x) {
 template <class T>
 struct Mask {
   bool active = false;
-  uint32_t dropped = 0;  // words below it drop
+  uint32_t dropped = 0;  // of 65536: halves of words below it drop
   T keeps = 1, scale = 1;
   uint64_t key = 0;
 
   Mask() = default;
   Mask(double rate, uint64_t seed, int64_t step, int layer)
       : active(rate > 0),
-        dropped(uint32_t(rate * 4294967296.0)),
-        keeps(T(1 - rate)),
-        scale(T(1 / (1 - rate))),
+        dropped(rate < 65535.0 / 65536 ? uint32_t(rate * 65536 + 0.5) : 65535),
+        keeps(T((65536.0 - dropped) / 65536)),  // the rate as it is, to the 16 bits it has
+        scale(T(65536.0 / (65536.0 - dropped))),
         key(mix(mix(seed + uint64_t(step) * 0x9e3779b97f4a7c15u) + uint64_t(layer))) {}
 
   /// Random words for the neurons of one vector in a row and the next; `row` is even.
@@ -75,7 +75,7 @@ class Factors {
     if (even || !begun_) words_ = mask_.words(row_ - !even, vector_);
     begun_ = true;
     ++row_;
-    const auto drops = (even ? words_ << 16 : words_) < mask_.dropped;
+    const auto drops = (even ? words_ & 0xffffu : words_ >> 16) < mask_.dropped;
     return select(__builtin_convertvector(drops, Bits<Vec<T>>), Vec<T>{},
                   splat<Vec<T>>(mask_.scale));
   }

@@ -194,9 +194,10 @@ inline bool is_narrow(int64_t in, int64_t out) {
   return 4 * out <= kLanes<T> && 2 * in > kLanes<T>;
 }
 
+/// `valid` selects the lanes of the last panel that are inputs: what lies beyond may be infinite.
 template <class T, int R, int C>
 void narrow_tile(int64_t panels, const T* a, int64_t a_panel, const T* w, int64_t w_panel,
-                 const T* bias, T* out) {
+                 const T* bias, T* out, const Bits<Vec<T>>& valid) {
   constexpr int64_t L = kLanes<T>;
   Vec<T> sums[R][C]{};
   for (int64_t p = 0; p < panels; ++p, a += a_panel, w += w_panel) {
@@ -205,8 +206,10 @@ void narrow_tile(int64_t panels, const T* a, int64_t a_panel, const T* w, int64_
     for (int c = 0; c < C; ++c) weights[c] = load(w + c * L);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
+      const Vec<T> inputs =
+          p < panels - 1 ? load(a + r * L) : select(valid, load(a + r * L), Vec<T>{});
 #pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) sums[r][c] += load(a + r * L) * weights[c];
+      for (int c = 0; c < C; ++c) sums[r][c] += inputs * weights[c];
     }
   }
   for (int r = 0; r < R; ++r)
@@ -220,6 +223,7 @@ void multiply_narrow(Panels<T> a, int64_t in, Panels<T> weight, const T* bias, i
                      Panels<T> out, int64_t begin, int64_t end, const Epilogue<T>& epilogue) {
   constexpr int64_t L = kLanes<T>;
   constexpr int R = 4;
+  const auto valid = first_lanes<T>(in - (panel_count<T>(in) - 1) * L);
   for (int64_t row = begin; row < end;) {
     const int height = end - row < R ? 1 : R;
     for (int r = 0; r < height; ++r) store(out.at(0, row + r), Vec<T>{});  // lanes past the last
@@ -228,7 +232,7 @@ void multiply_narrow(Panels<T> a, int64_t in, Panels<T> weight, const T* bias, i
       const auto tile = height == 1 ? (width == 1 ? narrow_tile<T, 1, 1> : narrow_tile<T, 1, 2>)
                                     : (width == 1 ? narrow_tile<T, R, 1> : narrow_tile<T, R, 2>);
       tile(panel_count<T>(in), a.at(0, row), a.stride, weight.at(0, j), weight.stride, bias + j,
-           out.at(j / L, row) + j % L);
+           out.at(j / L, row) + j % L, valid);
       j += width;
     }
     if (epilogue) epilogue(out.at(0, row), out.stride, row, 0, height, 1);

@@ -21,10 +21,11 @@ struct Job {
   size_t scratch_bytes;
   int most_threads;
   Barrier barrier{};
-  int64_t next = 0;              // position of the next batch
-  int64_t steps = 0;             // made so far
-  double loss = 0, penalty = 0;  // summed so far
-  double asked = 0;              // when, whether to stop
+  int64_t next = 0;               // position of the next batch, when a team begins
+  int64_t steps = 0;              // made until then
+  int64_t reached = 0, made = 0;  // the same when it has ended
+  double loss = 0, penalty = 0;   // summed so far
+  double asked = 0;               // when, whether to stop
   bool stopped = false;
   bool leave = false;  // all threads are to return after the step at hand, says the leader
 };
@@ -126,7 +127,8 @@ void run_pass(void* context, int thread, int n_threads) {
         double squares = 0;
         for (int64_t u = 0; u < s.units; ++u) squares += s.sums[u].squared_gradient;
         const double norm = __builtin_sqrt(squares);
-        if (norm > options.clip_norm) phase.gradient_factor = T(options.clip_norm / norm);
+        if (!(norm <= options.clip_norm))  // NaN where the norm is not finite: seen
+          phase.gradient_factor = T(options.clip_norm / norm + (norm - norm));
         step(phase, options, clock, true);
       }
       if (limits && last) {
@@ -149,8 +151,8 @@ void run_pass(void* context, int thread, int n_threads) {
     }
   }
   if (leads) {
-    job.next = start;
-    job.steps = steps;
+    job.reached = start;
+    job.made = steps;
   }
 }
 
@@ -182,6 +184,8 @@ EpochResult run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_
   while (job.next < pass.n && !job.stopped) {
     job.leave = false;
     run_team(s->watch.team_rests() ? 1 : n_threads, run_pass<T>, &job);
+    job.next = job.reached;
+    job.steps = job.made;
   }
   release(job.scratch);
   const int64_t rows_done = job.next < pass.n ? job.next : pass.n;

@@ -333,10 +333,10 @@ void run_kept(Session<T>& s, const Solver& solver, T factor, int64_t begin, int6
 /// JMLR 15, 2014). A share of the vectors of each layer.
 template <class T>
 void limit_norms(Session<T>& s, T most, int thread, int n_threads) {
-  const auto scale = [most](auto squares) {  // NaN and all
+  const auto scale = [most](auto squares) {  // a norm that is not finite makes weights NaN: seen
     const auto norm = sqrt(squares);
     using V = decltype(norm);
-    return select(norm > most, most / norm, splat<V>(1));
+    return select(norm <= most, splat<V>(1), most / norm + (norm - norm));
   };
   for (int l = 0; l + 1 < s.n_layers; ++l) {
     Layer<T>& layer = s.layers[l];

@@ -6,9 +6,17 @@
 
 from importlib.metadata import version
 
+from fastmlp._convert import from_sklearn
 from fastmlp._linear import Adaline, Perceptron
 from fastmlp._mlp import MLPClassifier, MLPRegressor
 
-__all__ = ["Adaline", "MLPClassifier", "MLPRegressor", "Perceptron", "__version__"]
+__all__ = [
+    "Adaline",
+    "MLPClassifier",
+    "MLPRegressor",
+    "Perceptron",
+    "__version__",
+    "from_sklearn",
+]
 
 __version__ = version("fastmlp")

@@ -1,11 +1,12 @@
 """The estimators: scikit-learn's multi-layer perceptrons, trained and evaluated by the core."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
-from numbers import Integral, Number
+from numbers import Integral, Number, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -50,6 +51,7 @@ from fastmlp._training import (
     Optimizer,
     Validation,
     as_block,
+    check_finite,
     fit_lbfgs,
     fit_stochastic,
     flat_order,
@@ -109,6 +111,7 @@ _RULES = {
 }
 
 _CLASSIFIER_LOSSES = ("log_loss", "squared_error", "kl_divergence", "hinge", "perceptron")
+_MARGIN_LOSSES = ("hinge", "perceptron")
 _REGRESSOR_LOSSES = ("squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma")
 
 _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
@@ -140,7 +143,8 @@ _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
         [5]_; 'one_cycle' rises along a cosine from a 25th in 0.3 of `max_iter` epochs and falls to
         a 250000th in the rest [6]_; 'step' is multiplied by `learning_rate_decay` every
         `learning_rate_period` epochs, 'exponential' every epoch, 'plateau' after more than
-        `learning_rate_period` epochs without progress. A callable is given the epoch, from 0, and
+        `learning_rate_period` epochs without progress, and as 'adaptive' it then counts
+        `n_iter_no_change` anew until the rate is 1e-6. A callable is given the epoch, from 0, and
         returns its rate.
     learning_rate_init : float, default=0.001
         The step size to start from; of 'one_cycle' the largest.
@@ -212,8 +216,8 @@ _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
     learning_rate_decay : float or None, default=None
         Factor of 'step' and 'plateau' (0.1) and 'exponential' (0.95), in (0, 1].
     learning_rate_period : int or None, default=None
-        Epochs between changes of 'step' (10), of the first cycle of 'cosine' (`max_iter`), and of
-        patience of 'plateau' (5).
+        Epochs between changes of 'step' (10), of the first cycle of 'cosine' (all of `max_iter`
+        after the warm-up), and of patience of 'plateau' (5).
     learning_rate_period_mult : int, default=1
         By how much each cycle of 'cosine' is longer than the one before.
     learning_rate_min : float, default=0
@@ -222,7 +226,7 @@ _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
         Epochs in which the rate rises to `learning_rate_init` in equal steps, before any schedule.
     scoring : str, callable or None, default=None
         What validation samples are scored by: None is accuracy or R2, 'loss' minus the loss, else
-        a scikit-learn scorer or its name.
+        a scikit-learn scorer or its name, called with arrays.
     max_time : float or None, default=None
         Seconds after which training ends with the step at hand, and keeps its model."""
 
@@ -240,7 +244,7 @@ _ATTRIBUTES = """loss_ : float
     validation_loss_curve_ : list of float or None
         The loss on the validation samples after each epoch, without penalty; likewise.
     best_validation_score_ : float or None
-        The best of them.
+        The best of them; None without `early_stopping`.
     t_ : int
         Training samples seen, all epochs together.
     coefs_ : list of ndarray
@@ -327,20 +331,22 @@ def _has_partial_fit(estimator: "_MultilayerPerceptron") -> bool:
     return True
 
 
-def _has_probabilities(estimator: "MLPClassifier") -> bool:
-    if estimator.loss in ("hinge", "perceptron"):
+def _has_margins(estimator: "MLPClassifier") -> bool:
+    loss = getattr(estimator, "_trained_loss", estimator.loss)
+    if loss not in _MARGIN_LOSSES:
         raise AttributeError(
-            f"probabilities are not available for loss={estimator.loss!r}, which has margins: see "
-            "decision_function."
+            "decision_function is available for loss='hinge' and loss='perceptron'. "
+            f"This one has probabilities ({loss!r}): see predict_proba."
         )
     return True
 
 
-def _has_margins(estimator: "MLPClassifier") -> bool:
-    if estimator.loss not in ("hinge", "perceptron"):
+def _has_probabilities(estimator: "MLPClassifier") -> bool:
+    loss = getattr(estimator, "_trained_loss", estimator.loss)
+    if loss in _MARGIN_LOSSES:
         raise AttributeError(
-            "decision_function is available for loss='hinge' and loss='perceptron'. "
-            f"loss={estimator.loss!r} has probabilities: see predict_proba."
+            f"probabilities are not available for loss={loss!r}, which has margins: see "
+            "decision_function."
         )
     return True
 
@@ -366,6 +372,8 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
     n_layers_: int
     n_outputs_: int
     out_activation_: str
+    _hidden_layers: list[Hidden]
+    _trained_loss: str
 
     # the constructors' parameters; each subclass lists them, as scikit-learn's contract wants
     hidden_layer_sizes: Any
@@ -422,7 +430,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         """
         raise NotImplementedError
 
-    def _loss_name(self) -> str:
+    def _loss_to_train(self) -> str:
         """The core's name of the loss; its link is the output activation."""
         raise NotImplementedError
 
@@ -430,9 +438,16 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         """The loss's parameter."""
         raise NotImplementedError
 
-    def _class_weights(self, labels: Array) -> Array | None:
-        """What each sample's class adds to its weight, a factor per sample."""
-        return None
+    def _set_class_factors(self, labels: Array) -> None:
+        """Take the weights of the classes in the training data."""
+
+    def _weigh_classes(self, labels: Array, sample_weight: Array | None) -> Array | None:
+        """The sample weights times those of the samples' classes."""
+        return sample_weight
+
+    def _labels_of(self, y: Any, labels: Array) -> Any:
+        """What scorers take as y."""
+        return y
 
     def _default_score(self, predicted: Array, labels: Array, weights: Array | None) -> float:
         """The score of outputs as the core predicts them."""
@@ -440,7 +455,6 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
 
     # --- fitting ---------------------------------------------------------------------------------
 
-    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -508,19 +522,17 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         n = len(sizes)
         for name, expected in (("activation", n), ("activation_alpha", n), ("dropout", n + 1)):
             value = getattr(self, name)
-            if (
-                isinstance(value, Sequence)
-                and not isinstance(value, str)
-                and len(value) != expected
-            ):
+            one = isinstance(value, (str, Real)) or value is None
+            if not one and len(value) != expected:
                 raise ValueError(
                     f"{name} must have one item per hidden layer"
                     f"{', and one for the input before them' if name == 'dropout' else ''}: "
                     f"{expected} for hidden_layer_sizes={self.hidden_layer_sizes!r}. "
                     f"Got {value!r} instead."
                 )
-        dropout = self.dropout
-        rates = list(dropout) if isinstance(dropout, Sequence) else [0.0] + [dropout] * n
+        dropout: Any = self.dropout
+        one_each = not isinstance(dropout, Real)
+        rates: list[float] = list(dropout) if one_each else [0.0] + [dropout] * n
         hidden = hidden_layers(
             self.activation, self.activation_alpha, self.maxout_pieces, rates[1:]
         )
@@ -533,7 +545,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             if any(rates):
                 raise ValueError("dropout is for first-order solvers. Got solver='lbfgs'.")
         units = [n_features, *sizes, self.n_outputs_]
-        return Architecture(units, hidden, self._loss_name(), self._loss_parameter(), rates[0])
+        return Architecture(units, hidden, self._loss_to_train(), self._loss_parameter(), rates[0])
 
     def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
@@ -552,18 +564,29 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         return X, y
 
     def _make_data(
-        self, X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike, labels: str
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        dtype: npt.DTypeLike,
+        labels: str,
+        *,
+        training: bool = False,
     ) -> Data:
         targets, scored = self._encode_targets(y, dtype, labels)
+        if training:
+            self._set_class_factors(scored)
         n = X.shape[0]
         sample_weight = _check_sample_weight(sample_weight, n, dtype)
-        weights = sample_weight
-        class_weights = self._class_weights(scored)
-        if class_weights is not None:
-            weights = class_weights if weights is None else weights * class_weights
+        weights = self._weigh_classes(scored, sample_weight)
+        if weights is not None:
             weights = as_block(weights, dtype)
+            if not np.any(weights):
+                raise ValueError("class_weight leaves all samples a weight of zero.")
+        y = self._labels_of(y, scored)
         return Data(native_rows(X, dtype), targets, weights, n, X, y, scored, sample_weight)
 
+    @with_callbacks  # within `_unchanged_on_error`: a fit that fails must be torn down first
     def _fit(
         self,
         X: Any,
@@ -583,8 +606,14 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         if not first:
             dtype = self.coefs_[0].dtype
         labels = "new" if first and not incremental else "same" if self.warm_start else "some"
-        data = self._make_data(X, y, sample_weight, dtype, labels)
+        data = self._make_data(X, y, sample_weight, dtype, labels, training=True)
+        if self.scoring not in (None, "loss"):
+            from sklearn.metrics import check_scoring
+
+            check_scoring(self, self.scoring)  # that there is such a scorer
         architecture = self._architecture(X.shape[1])
+        self._hidden_layers = [(*layer[:3], 0.0) for layer in architecture.hidden]
+        self._trained_loss = architecture.loss
         random = check_random_state(self.random_state)
         if first:
             self.t_ = 0
@@ -599,10 +628,8 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         if validation_data[0] is not None:
             if not stochastic:
                 raise ValueError("X_val is for first-order solvers. Got solver='lbfgs'.")
-            X_val, y_val = self._check_validation_data(*validation_data[:2])
-            validation = Validation(
-                self._make_data(X_val, y_val, validation_data[2], dtype, "some"), None
-            )
+            own = self._make_validation_data(*validation_data, dtype)
+            validation = Validation(own, None)
             if self.n_outputs_ != architecture.units[-1]:
                 raise ValueError(
                     f"y_val has {self.n_outputs_} outputs, y has {architecture.units[-1]}."
@@ -612,20 +639,26 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             stratify = data.labels == 1 if binary else None
             train, held_out = split_rows(data.n, self.validation_fraction, stratify, random)
             validation = Validation(data, held_out)
+            weight = validation.user_data()[2]
+            if weight is not None and not np.any(weight):
+                raise ValueError(
+                    "The sample weights of all validation samples are zero: choose another "
+                    "random_state, or give X_val and y_val."
+                )
 
         batch = self._batch_size(data.n if train is None else len(train)) if stochastic else data.n
+        optimizer = self._make_optimizer(blocks, random, goes_on=incremental)
         network = architecture.open(
             dtype,
             alpha=self.alpha,
             l1=self.l1,
             batch=batch,
             sparse=issparse(X),
-            keep_gradient=not stochastic or self.clip_norm is not None,
+            keep_gradient=not stochastic or "clip_norm" in optimizer.options,
         )
-        callbacks = Callbacks(self, X, y, sample_weight, self.max_iter, self._fitted)
+        callbacks = Callbacks(self, X, data.y, sample_weight, self.max_iter, self._fitted)
         if stochastic:
-            optimizer = self._make_optimizer(blocks, random, goes_on=incremental)
-            self._start_records(validation, goes_on=not first)
+            self._start_records(blocks, validation, goes_on=not first)
             blocks = fit_stochastic(
                 self,
                 network,
@@ -642,11 +675,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         else:
             blocks = fit_lbfgs(self, network, blocks, data, callbacks)
 
-        if not all(np.isfinite(block).all() for block in blocks):
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may"
-                " contain large values and need to be preprocessed."
-            )
+        check_finite(blocks)
         self.__dict__.update(self._fitted(blocks))
         callbacks.fit_ended(blocks)
         return self
@@ -672,13 +701,18 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
                 f"training goes on from: {[weight.shape for weight in self.coefs_]}."
             )
 
-    def _check_validation_data(self, X_val: Any, y_val: Any) -> tuple[Any, Any]:
+    def _make_validation_data(
+        self, X_val: Any, y_val: Any, sample_weight: Any, dtype: npt.DTypeLike
+    ) -> Data:
         try:
-            return self._check_X_y(X_val, y_val, reset=False)
+            X_val, y_val = self._check_X_y(X_val, y_val, reset=False)
+            return self._make_data(X_val, y_val, sample_weight, dtype, "some")
         except ValueError as error:
-            raise ValueError(f"X_val, y_val: {error}") from error
+            raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
 
-    def _start_records(self, validation: Validation | None, *, goes_on: bool) -> None:
+    def _start_records(
+        self, blocks: Blocks, validation: Validation | None, *, goes_on: bool
+    ) -> None:
         """What is recorded from epoch to epoch: new, or copies of the earlier fit's lists.
 
         An earlier fit by another solver or without validation has none of some: they begin here.
@@ -694,12 +728,19 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             setattr(self, name, list(earlier.get(name) or ()) if kept else None)
         self._no_improvement_count = earlier.get("_no_improvement_count", 0)
         best_loss, best_score = earlier.get("best_loss_"), earlier.get("best_validation_score_")
-        if self.early_stopping:
+        self.best_loss_ = np.inf if best_loss is None else best_loss
+        self.best_validation_score_ = None
+        if self.early_stopping and validation is not None:
             self.best_loss_ = None
-            self.best_validation_score_ = -np.inf if best_score is None else best_score
-        else:
-            self.best_loss_ = np.inf if best_loss is None else best_loss
-            self.best_validation_score_ = None
+            # scikit-learn's accuracies and R2 on its own split go on; other scores or samples
+            # have another scale, on which the weights that training starts from have their place
+            comparable = self.scoring is None and validation.rows is not None
+            if not goes_on:
+                best_score = -np.inf
+            elif best_score is None or not (comparable and earlier.get("_comparable_scores")):
+                best_score = self._validation_score(blocks, validation)[0]
+            self.best_validation_score_ = best_score
+            self._comparable_scores = comparable
 
     def _blocks(self, dtype: npt.DTypeLike) -> Blocks:
         """The fitted parameters in the core's order, whatever a user did to `coefs_`."""
@@ -722,9 +763,12 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         return attributes
 
     def _hidden(self) -> list[Hidden]:
-        """The hidden layers as prediction needs them."""
-        rates = (0.0,) * (self.n_layers_ - 2)
-        return hidden_layers(self.activation, self.activation_alpha, self.maxout_pieces, rates)
+        """The hidden layers of the fitted network, whatever `set_params` said since."""
+        return self._hidden_layers
+
+    def _loss_name(self) -> str:
+        """The core's name of the fitted network's loss, likewise."""
+        return self._trained_loss
 
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":
@@ -734,7 +778,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than "
                 "sample size. It is going to be clipped",
-                stacklevel=4,
+                stacklevel=5,
             )
         return min(batch, n)
 
@@ -760,6 +804,15 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
                 options[name] = getattr(self, name)
         if np.any(self.dropout):  # drawn last, and only then: all else is scikit-learn's stream
             options["seed"] = int(random.randint(2**31))
+        if self.learning_rate_min > self.learning_rate_init and self.learning_rate not in (
+            "constant",
+            "invscaling",
+            "adaptive",
+        ):
+            raise ValueError(
+                f"learning_rate_min={self.learning_rate_min} must not be above "
+                f"learning_rate_init={self.learning_rate_init}."
+            )
         schedule = Schedule(
             name=self.learning_rate,
             first=float(self.learning_rate_init),
@@ -802,7 +855,12 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         fitted.__dict__.pop("feature_names_in_", None)  # the samples are arrays by now
         X, y, weight = validation.user_data()
         arguments = {} if weight is None else {"sample_weight": weight}
-        return float(check_scoring(fitted, self.scoring)(fitted, X, y, **arguments)), loss
+        try:
+            return float(check_scoring(fitted, self.scoring)(fitted, X, y, **arguments)), loss
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"scoring={self.scoring!r} gave no score of the validation samples: {error}"
+            ) from error
 
     # --- looking inside --------------------------------------------------------------------------
 
@@ -827,6 +885,8 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         n = self.n_layers_ - 2
+        if n == 0:
+            raise ValueError("The network has no hidden layer.")
         if not isinstance(layer, Integral) or not -n <= layer < n:
             raise ValueError(f"layer must be an int in [{-n}, {n}), of {n} hidden. Got {layer!r}.")
         layers = int(layer) % n + 1
@@ -911,6 +971,64 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
 
         return differentiate, [block.copy() for block in blocks]
 
+    # --- other runtimes --------------------------------------------------------------------------
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        dtype: npt.DTypeLike | None = None,
+    ) -> Any:
+        """Write the fitted network as an ONNX model; needs the package onnx.
+
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            File to write, complete or not at all.
+        dtype : float32 or float64, default=None
+            Type of input, parameters and outputs; None is that of `coefs_`.
+
+        Returns
+        -------
+        onnx.ModelProto
+            From `X` to `label` and `probabilities` (of margins `scores`), or to `variable`.
+        """
+        from fastmlp._convert import to_onnx
+
+        return to_onnx(self, path, dtype=dtype)
+
+    def to_sklearn(self) -> Any:
+        """Make scikit-learn's estimator of the fitted network.
+
+        Returns
+        -------
+        sklearn.neural_network.MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            scikit-learn lacks the activation, the loss, the solver or another parameter.
+        """
+        from fastmlp._convert import to_sklearn
+
+        return to_sklearn(self)
+
+    def to_torch(self, *, logits: bool = False) -> Any:
+        """Make a PyTorch module of the fitted network; needs the package torch.
+
+        Parameters
+        ----------
+        logits : bool, default=False
+            Whether to leave out the activation of the output layer.
+
+        Returns
+        -------
+        torch.nn.Sequential
+        """
+        from fastmlp._convert import to_torch
+
+        return to_torch(self, logits=logits)
+
     # --- prediction ------------------------------------------------------------------------------
 
     def _forward(self, X: Any) -> Array:
@@ -971,8 +1089,8 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         Share of each target that is spread over all classes, in [0, 1): for 'log_loss' and
         'squared_error'.
     class_weight : dict, 'balanced' or None, default=None
-        A factor on the weight of each sample by its class label; 'balanced' is
-        ``n_samples / (n_classes * samples of the class)``.
+        A factor on the weight of each training sample by its class label; 'balanced' is
+        ``n_samples / (n_classes * samples of the class)``. Not for multilabel y.
 
     Attributes
     ----------
@@ -1093,8 +1211,10 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
                 "dict, for instance from sklearn.utils.class_weight.compute_class_weight."
             )
         known = getattr(self, "classes_", None)
-        if self._soft_targets():
-            return  # y itself says how many there are
+        if self.loss == "kl_divergence" and known is None:
+            if classes is not None:
+                self.classes_ = unique_labels(classes)
+            return  # else y itself says how many there are
         if classes is None:
             if known is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -1111,8 +1231,12 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
             )
 
     def _encode_targets(self, y: Array, dtype: npt.DTypeLike, labels: str) -> tuple[Array, Array]:
-        if self._soft_targets():
+        if self.loss == "kl_divergence":
             return self._encode_probabilities(y, dtype, labels)
+        if labels != "new" and self._label_binarizer is None:
+            raise ValueError(
+                f"loss={self.loss!r} cannot go on from a fit with loss='kl_divergence'."
+            )
         if labels == "new":
             from sklearn.preprocessing import LabelBinarizer
 
@@ -1168,7 +1292,12 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         if labels == "new" or not hasattr(self, "classes_"):
             self.classes_ = np.arange(y.shape[1])
         elif len(self.classes_) != y.shape[1]:
-            raise ValueError(f"y has {y.shape[1]} classes, the fit had {len(self.classes_)}.")
+            raise ValueError(
+                f"y has {y.shape[1]} classes. There must be {len(self.classes_)}, as before or in "
+                "`classes`."
+            )
+        if labels == "new" or not hasattr(self, "_label_binarizer"):
+            self._label_binarizer = None
         self.n_outputs_ = y.shape[1]
         return targets, np.argmax(targets, axis=1)
 
@@ -1177,25 +1306,24 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         share = self.label_smoothing
         if not share:
             return targets
-        if self._is_margin():
-            raise ValueError(
-                "label_smoothing is for losses on probabilities. "
-                f"Got label_smoothing={share} with loss={self.loss!r}."
-            )
         return targets * targets.dtype.type(1 - share) + targets.dtype.type(share / n_classes)
 
     def _soft_targets(self) -> bool:
-        return self.loss == "kl_divergence"
+        return self._loss_name() == "kl_divergence"
 
     def _is_margin(self) -> bool:
-        return self.loss in ("hinge", "perceptron")
+        return self._loss_name() in _MARGIN_LOSSES
 
     def _is_multilabel(self) -> bool:
-        if self._soft_targets():
-            return False
-        return bool(self._label_binarizer.y_type_.startswith("multilabel"))
+        known = self._label_binarizer
+        return known is not None and bool(known.y_type_.startswith("multilabel"))
 
-    def _loss_name(self) -> str:
+    def _loss_to_train(self) -> str:
+        if self.label_smoothing and self.loss not in ("log_loss", "squared_error"):
+            raise ValueError(
+                "label_smoothing is for loss='log_loss' and loss='squared_error'. "
+                f"Got label_smoothing={self.label_smoothing} with loss={self.loss!r}."
+            )
         if self.loss == "log_loss":
             softmax = len(self.classes_) > 2 and not self._is_multilabel()
             return "log_loss" if softmax else "binary_log_loss"
@@ -1204,14 +1332,34 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
     def _loss_parameter(self) -> float:
         return 0.0
 
-    def _class_weights(self, labels: Array) -> Array | None:
+    def _set_class_factors(self, labels: Array) -> None:
+        """Take `class_weight` as a factor per class; 'balanced' is by these labels for good."""
+        self._class_factors: Array | None = None
         if self.class_weight is None:
-            return None
-        from sklearn.utils.class_weight import compute_sample_weight
+            return
+        if labels.ndim == 2:
+            raise ValueError(
+                "class_weight is for one label per sample, and y is multilabel. Use sample_weight."
+            )
+        from sklearn.utils.class_weight import compute_class_weight
 
-        y = labels if labels.ndim == 2 else self.classes_[labels]
-        weights: Array = compute_sample_weight(self.class_weight, y)
-        return weights
+        factors: Array = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[labels]
+        )
+        if not np.all(factors >= 0) or not np.isfinite(factors).all():
+            raise ValueError(
+                f"class_weight must hold finite numbers, 0 or more. Got {self.class_weight!r}."
+            )
+        self._class_factors = factors
+
+    def _weigh_classes(self, labels: Array, sample_weight: Array | None) -> Array | None:
+        factors = getattr(self, "_class_factors", None)
+        if factors is None:
+            return sample_weight
+        return factors[labels] if sample_weight is None else factors[labels] * sample_weight
+
+    def _labels_of(self, y: Any, labels: Array) -> Any:
+        return self.classes_[labels] if self.loss == "kl_divergence" else y
 
     def _default_score(self, predicted: Array, labels: Array, weights: Array | None) -> float:
         # accuracy_score's definition; calling it would take longer than the epoch on small data
@@ -1281,7 +1429,7 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         probabilities = self._forward(X)
         if self.n_outputs_ == 1:
             return np.hstack([1 - probabilities, probabilities])
-        if self.loss == "squared_error" and not self._is_multilabel():
+        if self._loss_name() == "logistic_squared_error" and not self._is_multilabel():
             total = probabilities.sum(axis=1, keepdims=True)
             probabilities[total[:, 0] == 0] = 1 / self.n_outputs_  # all outputs underflowed
             total[total == 0] = 1
@@ -1468,7 +1616,7 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
         self.n_outputs_ = targets.shape[1]
         return targets, y
 
-    def _loss_name(self) -> str:
+    def _loss_to_train(self) -> str:
         return self.loss
 
     def _loss_parameter(self) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -75,13 +76,14 @@ def hidden_layers(
     """One tuple per hidden layer, as many as `dropout` has rates."""
     n = len(dropout)
     names = [activation] * n if isinstance(activation, str) else activation
-    values = parameter if isinstance(parameter, Sequence) else [parameter] * n
+    one = parameter is None or isinstance(parameter, Real)
+    values: Any = [parameter] * n if one else parameter
     layers: list[Hidden] = []
     for name, value, rate in zip(names, values, dropout, strict=True):
         name = ALIASES.get(name, name)
         if value is None:
             value = _native.ACTIVATIONS[name] or 0.0
-        layers.append((name, value, pieces if name == "maxout" else 1, rate))
+        layers.append((str(name), float(value), pieces if name == "maxout" else 1, float(rate)))
     return layers
 
 
@@ -130,16 +132,21 @@ def initial_blocks(
             )
             for block in _layer(init, name, slope, units, shape, random)
         ]
-    elif callable(init):
-        blocks = [np.asarray(init(shape, random)) for shape in shapes]
     else:
-        blocks = [np.asarray(block) for block in init]
+        given = [init(shape, random) for shape in shapes] if callable(init) else init
+        try:
+            blocks = [np.asarray(block) for block in given]
+            real = all(block.dtype.kind in "fiub" for block in blocks)
+        except ValueError:  # lists of different lengths
+            real = False
+        if not real:
+            raise ValueError("init must give arrays of real numbers.")
     got = [block.shape for block in blocks]
     if got != shapes:
         raise ValueError(f"init must give arrays of the shapes {shapes}. Got {got} instead.")
+    blocks = [np.array(block, dtype=dtype, order="C") for block in blocks]
     if not all(np.isfinite(block).all() for block in blocks):
         raise ValueError("init must give finite numbers.")
-    blocks = [np.array(block, dtype=dtype, order="C") for block in blocks]
     for units, (name, slope, _, _) in zip(
         architecture.units[1:-1], architecture.hidden, strict=True
     ):

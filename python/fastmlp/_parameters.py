@@ -57,12 +57,15 @@ def real(low: float, high: float = np.inf, brackets: str = "[)") -> Rule:
 
 
 def each(rule: Rule) -> Rule:
-    """A list or tuple of values that are accepted."""
+    """A sequence of values that are accepted."""
 
     def accepts(value: Any) -> bool:
-        return isinstance(value, (list, tuple)) and all(rule.accepts(item) for item in value)
+        sequence = isinstance(value, (list, tuple)) or (
+            isinstance(value, np.ndarray) and value.ndim == 1
+        )
+        return sequence and all(rule.accepts(item) for item in value)
 
-    return Rule(accepts, f"a list or tuple, each item {rule.text}")
+    return Rule(accepts, f"a sequence, each {rule.text}")
 
 
 def option(*names: str) -> Rule:

@@ -53,7 +53,8 @@ class Schedule:
             self.name = "constant"
         defaults = {"step": 10, "plateau": 5}
         self.factor = self.decay or (0.95 if self.name == "exponential" else 0.1)
-        self.epochs = self.period or defaults.get(str(self.name), self.last_epoch)
+        rest = max(self.last_epoch - self.warmup, 1)
+        self.epochs = self.period or defaults.get(str(self.name), rest)
 
     def next_rate(self) -> float:
         """The rate of the epoch that begins now.
@@ -100,15 +101,17 @@ class Schedule:
             return _bow(self.first, max(self.first / 25e4, self.least), share)
         return self.slowed
 
-    def epoch_ended(self, samples_seen: int, improved: bool) -> None:
-        """Tell the schedules that look back how it went."""
+    def epoch_ended(self, samples_seen: int, improved: bool) -> bool:
+        """Tell the schedules that look back how it went; whether 'plateau' has just slowed down."""
         if self.name == "invscaling":
             self.slowed = self.first / (samples_seen + 1) ** self.power_t
         elif self.name == "plateau":
             self.bad_epochs = 0 if improved else self.bad_epochs + 1
             if self.bad_epochs > self.epochs:
-                self.slowed = max(self.slowed * self.factor, self.least)
+                before, self.slowed = self.slowed, max(self.slowed * self.factor, self.least)
                 self.bad_epochs = 0
+                return 1e-6 < self.slowed < before
+        return False
 
     def gives_up(self, reason: str, verbose: Any) -> bool:
         """No progress: stop, unless 'adaptive' can still slow down."""

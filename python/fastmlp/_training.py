@@ -200,6 +200,21 @@ def split_rows(
     return train, validation
 
 
+def check_finite(blocks: Blocks) -> None:
+    """Refuse parameters that training has driven to infinity or NaN.
+
+    Raises
+    ------
+    ValueError
+        They are not finite.
+    """
+    if not all(np.isfinite(block).all() for block in blocks):
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may"
+            " contain large values and need to be preprocessed."
+        )
+
+
 class Progress:
     """Watches loss or validation score from epoch to epoch, on the estimator's attributes."""
 
@@ -219,7 +234,7 @@ class Progress:
             if e.verbose:
                 print(f"Validation score: {score:f}")
         if e.early_stopping:
-            improved = not score < e.best_validation_score_ + e.tol
+            improved = score >= e.best_validation_score_ + e.tol  # NaN is no progress
             if score > e.best_validation_score_:
                 e.best_validation_score_ = score
                 self.best_blocks = blocks
@@ -300,7 +315,8 @@ def fit_stochastic(
             if e.verbose:
                 print(f"Iteration {e.n_iter_}, loss = {loss:.8f}")
             improved = progress.note(network)
-            optimizer.schedule.epoch_ended(e.t_, improved)
+            if optimizer.schedule.epoch_ended(e.t_, improved):
+                e._no_improvement_count = 0
             if callbacks.epoch_ended(lambda: network.read(0)):
                 break
 
@@ -326,7 +342,17 @@ def fit_stochastic(
         warnings.warn("Training interrupted by user.", stacklevel=5)
     slots = _native.SOLVER_SLOTS[optimizer.solver]
     optimizer.state = [network.read(slot) for slot in range(1, 1 + slots)]
-    return progress.best_blocks if e.early_stopping else network.read(0)
+    if not e.early_stopping:
+        return network.read(0)
+    if e.n_iter_ > 0 and np.isnan(e.validation_scores_[-e.n_iter_ :]).all():
+        warnings.warn(
+            "No score of the validation samples was a number, so there are no best weights: those "
+            "of the last epoch are kept. Are there enough samples, of every class?",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+        return network.read(0)
+    return progress.best_blocks
 
 
 def flat_order(n_layers: int, n_blocks: int) -> list[int]:
