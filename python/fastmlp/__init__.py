@@ -9,6 +9,7 @@ from importlib.metadata import version
 from fastmlp._convert import from_sklearn
 from fastmlp._linear import Adaline, Perceptron
 from fastmlp._mlp import MLPClassifier, MLPRegressor
+from fastmlp._saving import load
 
 __all__ = [
     "Adaline",
@@ -17,6 +18,7 @@ __all__ = [
     "Perceptron",
     "__version__",
     "from_sklearn",
+    "load",
 ]
 
 __version__ = version("fastmlp")

@@ -4,9 +4,7 @@ import os
 import warnings
 from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastmlp import _native
 from fastmlp._mlp import MLPClassifier, MLPRegressor
+from fastmlp._saving import replace_file
 from fastmlp._typing import Array
 
 
@@ -228,7 +227,7 @@ def to_onnx(
     )
     onnx.checker.check_model(model, full_check=True)
     if path is not None:
-        _write(Path(path), model.SerializeToString())
+        replace_file(os.path.realpath(os.fsdecode(path)), model.SerializeToString())
     return model
 
 
@@ -285,17 +284,6 @@ def _labels(classes: Array) -> Array:
         "Class labels must be strings or whole numbers of up to 64 bits in ONNX. "
         f"Got classes_={classes!r} instead."
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file of which nobody ever sees a part."""
-    new = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        new.write_bytes(content)
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
 
 
 # --- scikit-learn --------------------------------------------------------------------------------

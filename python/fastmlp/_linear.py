@@ -1,5 +1,6 @@
 """The two networks of a single layer: Rosenblatt's perceptron, Widrow and Hoff's Adaline."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -290,6 +291,25 @@ class _SingleLayer(ClassifierMixin, BaseEstimator):
         """
         scores = self.decision_function(X)
         return self.classes_[np.argmax(scores, axis=1) if scores.ndim == 2 else 1 * (scores > 0)]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the fitted estimator as a safetensors file, which :func:`fastmlp.load` reads.
+
+        Needs the package safetensors (the extra ``fastmlp[save]``).
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file; an earlier one is replaced once the new one is complete.
+
+        Raises
+        ------
+        ValueError
+            A file cannot hold a parameter (a function, for instance) or the labels.
+        """
+        from fastmlp._saving import save
+
+        save(self, path)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

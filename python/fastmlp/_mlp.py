@@ -971,7 +971,26 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
 
         return differentiate, [block.copy() for block in blocks]
 
-    # --- other runtimes --------------------------------------------------------------------------
+    # --- files and other runtimes ----------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the fitted estimator as a safetensors file, which :func:`fastmlp.load` reads.
+
+        Needs the package safetensors (the extra ``fastmlp[save]``).
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file; an earlier one is replaced once the new one is complete.
+
+        Raises
+        ------
+        ValueError
+            A file cannot hold a parameter (a function, for instance) or the labels.
+        """
+        from fastmlp._saving import save
+
+        save(self, path)
 
     def to_onnx(
         self,
