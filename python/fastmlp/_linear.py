@@ -1,6 +1,5 @@
 """The two networks of a single layer: Rosenblatt's perceptron, Widrow and Hoff's Adaline."""
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp import _native
-from fastmlp._mlp import _check_sample_weight, _unchanged_on_error
+from fastmlp._base import SavableMixin, check_sample_weight, unchanged_on_error
 from fastmlp._parameters import (
     any_of,
     boolean,
@@ -82,7 +81,7 @@ class _Patience:
         return self.stale >= self.epochs
 
 
-class _SingleLayer(ClassifierMixin, BaseEstimator):
+class _SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
     """What the two share: everything but the epochs."""
 
     _rules: ClassVar = _RULES
@@ -182,7 +181,7 @@ class _SingleLayer(ClassifierMixin, BaseEstimator):
             X=X,
             x=native_rows(X, dtype),
             codes=np.searchsorted(self.classes_, y),
-            weights=_check_sample_weight(sample_weight, n, dtype),
+            weights=check_sample_weight(sample_weight, n, dtype),
             class_weights=class_weights,
             n=n,
             dtype=dtype,
@@ -254,7 +253,7 @@ class _SingleLayer(ClassifierMixin, BaseEstimator):
                     "that sklearn.utils.compute_class_weight('balanced', classes=classes, y=y) "
                     "gives for all labels, or for a large enough sample of them."
                 )
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
     def decision_function(self, X: Any) -> Array:
@@ -291,25 +290,6 @@ class _SingleLayer(ClassifierMixin, BaseEstimator):
         """
         scores = self.decision_function(X)
         return self.classes_[np.argmax(scores, axis=1) if scores.ndim == 2 else 1 * (scores > 0)]
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the fitted estimator as a safetensors file, which :func:`fastmlp.load` reads.
-
-        Needs the package safetensors (the extra ``fastmlp[save]``).
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file; an earlier one is replaced once the new one is complete.
-
-        Raises
-        ------
-        ValueError
-            A file cannot hold a parameter (a function, for instance) or the labels.
-        """
-        from fastmlp._saving import save
-
-        save(self, path)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -538,7 +518,7 @@ class Perceptron(_SingleLayer):
             non-finite weights. The estimator then is as it was before the call.
         """
         check_parameters(self, self._rules)
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             return self._fit(
                 X, y, sample_weight, coef_init=coef_init, intercept_init=intercept_init
             )
@@ -821,7 +801,7 @@ class Adaline(_SingleLayer):
             non-finite weights. The estimator then is as it was before the call.
         """
         check_parameters(self, self._rules)
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             return self._fit(X, y, sample_weight)
 
     def _initial(

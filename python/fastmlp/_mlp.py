@@ -2,23 +2,23 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
-from numbers import Integral, Number, Real
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
-from sklearn.utils import check_array, check_random_state, column_or_1d
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp import _native
+from fastmlp._base import SavableMixin, check_sample_weight, unchanged_on_error
 from fastmlp._callbacks import Callbacks, CallbackSupportMixin, with_callbacks
 from fastmlp._network import (
     ACTIVATION_NAMES,
@@ -281,47 +281,6 @@ _REFERENCES = """.. [1] Rumelhart, Hinton & Williams (1986). "Learning represent
        networks". ICML."""
 
 
-@contextmanager
-def _unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """An exception leaves the estimator, an earlier fit included, as it was.
-
-    Fitting replaces attributes and never changes their values in place, so the references suffice.
-    """
-    now = vars(estimator)
-    before = dict(now)
-    try:
-        yield
-    except BaseException:
-        now.update(before)  # first, so that no other thread ever sees it unfitted
-        for name in now.keys() - before.keys():
-            del now[name]
-        raise
-
-
-def _check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Array | None:
-    """Sample weights of shape (n,) and the core's dtype, or None; the texts are scikit-learn's."""
-    if sample_weight is None:
-        return None
-    if isinstance(sample_weight, Number):
-        sample_weight = np.full(n, sample_weight)
-    weights: Array = check_array(
-        sample_weight,
-        ensure_2d=False,
-        dtype=(np.float64, np.float32),
-        input_name="sample_weight",
-    )
-    if weights.ndim != 1:
-        raise ValueError(
-            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. "
-            f"Expected either a scalar value or a 1D array of length {n}."
-        )
-    if weights.shape != (n,):
-        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}!")
-    if not np.any(weights):
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return as_block(weights, dtype)
-
-
 def _has_partial_fit(estimator: "_MultilayerPerceptron") -> bool:
     if estimator.solver == "lbfgs":
         raise AttributeError(
@@ -351,7 +310,7 @@ def _has_probabilities(estimator: "MLPClassifier") -> bool:
     return True
 
 
-class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
+class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
     """What the classifier and the regressor share: everything but the handling of y."""
 
     _rules: ClassVar = _RULES
@@ -502,7 +461,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             )
         if X_val is None and sample_weight_val is not None:
             raise ValueError("sample_weight_val needs X_val and y_val.")
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             return self._fit(
                 X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False
             )
@@ -577,7 +536,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         if training:
             self._set_class_factors(scored)
         n = X.shape[0]
-        sample_weight = _check_sample_weight(sample_weight, n, dtype)
+        sample_weight = check_sample_weight(sample_weight, n, dtype)
         weights = self._weigh_classes(scored, sample_weight)
         if weights is not None:
             weights = as_block(weights, dtype)
@@ -586,7 +545,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         y = self._labels_of(y, scored)
         return Data(native_rows(X, dtype), targets, weights, n, X, y, scored, sample_weight)
 
-    @with_callbacks  # within `_unchanged_on_error`: a fit that fails must be torn down first
+    @with_callbacks  # within `unchanged_on_error`: a fit that fails must be torn down first
     def _fit(
         self,
         X: Any,
@@ -949,7 +908,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
 
         The parameters are copies.
         """
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             X, y = self._check_X_y(X, y, reset=False)
             data = self._make_data(X, y, sample_weight, dtype, "some")
             architecture = self._architecture(self.n_features_in_)
@@ -971,26 +930,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
 
         return differentiate, [block.copy() for block in blocks]
 
-    # --- files and other runtimes ----------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the fitted estimator as a safetensors file, which :func:`fastmlp.load` reads.
-
-        Needs the package safetensors (the extra ``fastmlp[save]``).
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file; an earlier one is replaced once the new one is complete.
-
-        Raises
-        ------
-        ValueError
-            A file cannot hold a parameter (a function, for instance) or the labels.
-        """
-        from fastmlp._saving import save
-
-        save(self, path)
+    # --- other runtimes --------------------------------------------------------------------------
 
     def to_onnx(
         self,
@@ -1218,7 +1158,7 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
             As for `fit`, and for labels outside of `classes`.
         """
         check_parameters(self, self._rules)
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             self._set_classes(y, classes)
             return self._fit(X, y, sample_weight, incremental=True)
 
@@ -1620,7 +1560,7 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
             As for `fit`.
         """
         check_parameters(self, self._rules)
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             return self._fit(X, y, sample_weight, incremental=True)
 
     def _encode_targets(self, y: Array, dtype: npt.DTypeLike, labels: str) -> tuple[Array, Array]:

@@ -1,0 +1,79 @@
+"""What all estimators share: fits that fail change nothing, sample weights, files."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+
+from fastmlp._training import as_block
+from fastmlp._typing import Array
+
+
+@contextmanager
+def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
+    """An exception leaves the estimator, an earlier fit included, as it was.
+
+    Fitting replaces attributes and never changes their values in place, so the references suffice.
+    """
+    now = vars(estimator)
+    before = dict(now)
+    try:
+        yield
+    except BaseException:
+        now.update(before)  # first, so that no other thread ever sees it unfitted
+        for name in now.keys() - before.keys():
+            del now[name]
+        raise
+
+
+def check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Array | None:
+    """Sample weights of shape (n,) and the core's dtype, or None; the texts are scikit-learn's."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Number):
+        sample_weight = np.full(n, sample_weight)
+    weights: Array = check_array(
+        sample_weight,
+        ensure_2d=False,
+        dtype=(np.float64, np.float32),
+        input_name="sample_weight",
+    )
+    if weights.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. "
+            f"Expected either a scalar value or a 1D array of length {n}."
+        )
+    if weights.shape != (n,):
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}!")
+    if not np.any(weights):
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return as_block(weights, dtype)
+
+
+class SavableMixin:
+    """Estimators that a file can hold."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the fitted estimator as a safetensors file, which :func:`fastmlp.load` reads.
+
+        Needs the package safetensors (the extra ``fastmlp[save]``).
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file; an earlier one is replaced once the new one is complete.
+
+        Raises
+        ------
+        ValueError
+            A file cannot hold a parameter (a function, for instance) or the labels.
+        """
+        from fastmlp._saving import save
+
+        save(self, path)
