@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
+from sklearn.utils.multiclass import unique_labels
 
 from fastmlp._training import as_block
 from fastmlp._typing import Array
@@ -54,6 +55,20 @@ def check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Arr
     if not np.any(weights):
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return as_block(weights, dtype)
+
+
+def check_classes(estimator: Any, classes: Any) -> None:
+    """Take the `classes` of a first `partial_fit`; hold those of a later one against them."""
+    known = getattr(estimator, "classes_", None)
+    if classes is None:
+        if known is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+    elif known is None:
+        estimator.classes_ = unique_labels(classes)
+    elif not np.array_equal(known, unique_labels(classes)):
+        raise ValueError(
+            f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}"
+        )
 
 
 class SavableMixin:

@@ -16,11 +16,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp import _native
-from fastmlp._base import SavableMixin, check_sample_weight, unchanged_on_error
+from fastmlp._base import SavableMixin, check_classes, check_sample_weight, unchanged_on_error
 from fastmlp._parameters import (
     any_of,
     boolean,
@@ -147,7 +147,7 @@ class _SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
         )
         check_classification_targets(y)
         if incremental:
-            self._set_classes(classes)
+            check_classes(self, classes)
         else:
             self.classes_ = np.unique(y)
         n_classes = len(self.classes_)
@@ -199,20 +199,6 @@ class _SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
                 stacklevel=3,
             )
         return self
-
-    def _set_classes(self, classes: Any) -> None:
-        """Take the `classes` of a first `partial_fit`; hold those of a later one against them."""
-        known = getattr(self, "classes_", None)
-        if classes is None:
-            if known is None:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-        elif known is None:
-            self.classes_ = unique_labels(classes)
-        elif not np.array_equal(known, unique_labels(classes)):
-            raise ValueError(
-                f"`classes={classes!r}` is not the same as on last call to partial_fit, "
-                f"was: {known!r}"
-            )
 
     def _note_epoch(self, cost: float) -> None:
         self.n_iter_ += 1

@@ -18,7 +18,12 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp import _native
-from fastmlp._base import SavableMixin, check_sample_weight, unchanged_on_error
+from fastmlp._base import (
+    SavableMixin,
+    check_classes,
+    check_sample_weight,
+    unchanged_on_error,
+)
 from fastmlp._callbacks import Callbacks, CallbackSupportMixin, with_callbacks
 from fastmlp._network import (
     ACTIVATION_NAMES,
@@ -45,7 +50,7 @@ from fastmlp._parameters import (
     real,
     verbosity,
 )
-from fastmlp._schedules import SCHEDULES, Schedule
+from fastmlp._schedules import SCHEDULES, SGD_SCHEDULES, Schedule
 from fastmlp._training import (
     Data,
     Optimizer,
@@ -598,7 +603,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             stratify = data.labels == 1 if binary else None
             train, held_out = split_rows(data.n, self.validation_fraction, stratify, random)
             validation = Validation(data, held_out)
-            weight = validation.user_data()[2]
+            weight = validation.pick(data.sample_weight)
             if weight is not None and not np.any(weight):
                 raise ValueError(
                     "The sample weights of all validation samples are zero: choose another "
@@ -646,13 +651,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
                 f"y has {self.n_outputs_} outputs, but the earlier fit that training goes on from "
                 f"had {len(blocks[2 * self.n_layers_ - 3])}."
             )
-        weights = architecture.shapes()
-        slopes = [
-            (units,)
-            for units, learned in zip(architecture.units[1:-1], architecture.learned(), strict=True)
-            if learned
-        ]
-        if [block.shape for block in blocks] != weights + slopes:
+        if [block.shape for block in blocks] != architecture.shapes() + architecture.slope_shapes():
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r} and activation="
                 f"{self.activation!r} with {architecture.units[0]} features and "
@@ -763,11 +762,8 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
                 options[name] = getattr(self, name)
         if np.any(self.dropout):  # drawn last, and only then: all else is scikit-learn's stream
             options["seed"] = int(random.randint(2**31))
-        if self.learning_rate_min > self.learning_rate_init and self.learning_rate not in (
-            "constant",
-            "invscaling",
-            "adaptive",
-        ):
+        has_least = self.learning_rate not in SGD_SCHEDULES
+        if has_least and self.learning_rate_min > self.learning_rate_init:
             raise ValueError(
                 f"learning_rate_min={self.learning_rate_min} must not be above "
                 f"learning_rate_init={self.learning_rate_init}."
@@ -788,7 +784,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
 
     def _validation_score(self, blocks: Blocks, validation: Validation) -> tuple[float, float]:
         """The score and the loss of the network `blocks` on validation samples."""
-        data, rows = validation.data, validation.rows
+        data = validation.data
         predicted, loss = _native.evaluate(
             blocks,
             self._hidden(),
@@ -796,23 +792,21 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             data.x,
             data.targets,
             data.sample_weight,
-            rows,
+            validation.rows,
             loss_parameter=self._loss_parameter(),
             n_threads=n_threads(self.n_jobs),
         )
         if self.scoring == "loss":
             return -loss, loss
         if self.scoring is None:
-            labels, weights = data.labels, data.sample_weight
-            if rows is not None:
-                labels, weights = labels[rows], None if weights is None else weights[rows]
+            labels, weights = validation.pick(data.labels), validation.pick(data.sample_weight)
             return self._default_score(predicted, labels, weights), loss
         from sklearn.metrics import check_scoring
 
         fitted = copy(self)
         fitted.__dict__.update(self._fitted(blocks))
         fitted.__dict__.pop("feature_names_in_", None)  # the samples are arrays by now
-        X, y, weight = validation.user_data()
+        X, y, weight = validation.user_data
         arguments = {} if weight is None else {"sample_weight": weight}
         try:
             return float(check_scoring(fitted, self.scoring)(fitted, X, y, **arguments)), loss
@@ -888,16 +882,15 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         check_parameters(self, self._rules)
         differentiate, blocks = self._differentiable(X, y, sample_weight, self.coefs_[0].dtype)
         loss, gradient = differentiate(blocks)
-        end = 2 * (self.n_layers_ - 1)
         if flat:
             places = flat_order(self.n_layers_ - 1, len(blocks))
             return loss, np.concatenate([gradient[place].ravel() for place in places])
-        slopes = iter(gradient[end:])
-        learned = [name == "prelu" for name, *_ in self._hidden()] + [False]
+        parts = self._fitted(gradient)
+        slopes = parts.get("activation_slopes_", [None] * (self.n_layers_ - 2))
         return loss, [
-            (weight, bias, next(slopes)) if learns else (weight, bias)
-            for weight, bias, learns in zip(
-                gradient[0:end:2], gradient[1:end:2], learned, strict=True
+            (weight, bias) if slope is None else (weight, bias, slope)
+            for weight, bias, slope in zip(
+                parts["coefs_"], parts["intercepts_"], [*slopes, None], strict=True
             )
         ]
 
@@ -1174,20 +1167,12 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
             if classes is not None:
                 self.classes_ = unique_labels(classes)
             return  # else y itself says how many there are
-        if classes is None:
-            if known is None:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-        elif known is None:
+        check_classes(self, classes)
+        if known is None:
             from sklearn.preprocessing import LabelBinarizer
 
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-            self.classes_ = unique_labels(classes)
-        elif not np.array_equal(known, unique_labels(classes)):
-            raise ValueError(
-                f"`classes={classes!r}` is not the same as on last call to partial_fit, "
-                f"was: {known!r}"
-            )
 
     def _encode_targets(self, y: Array, dtype: npt.DTypeLike, labels: str) -> tuple[Array, Array]:
         if self.loss == "kl_divergence":

@@ -62,9 +62,10 @@ class Architecture:
             shapes += [(fan_in, fan_out * k), (fan_out * k,)]
         return shapes
 
-    def learned(self) -> list[bool]:
-        """Which hidden layers learn their activation's slopes."""
-        return [layer[0] == "prelu" for layer in self.hidden]
+    def slope_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the slopes that hidden layers learn, the blocks after those of `shapes`."""
+        layers = zip(self.units[1:-1], self.hidden, strict=True)
+        return [(units,) for units, layer in layers if layer[0] == "prelu"]
 
 
 def hidden_layers(

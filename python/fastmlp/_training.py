@@ -7,7 +7,7 @@ and biases layer by layer, the validation split, then one shuffle per epoch.
 import os
 import warnings
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from time import monotonic
 from typing import Any
 
@@ -107,13 +107,15 @@ class Validation:
     data: Data
     rows: Order | None
 
+    def pick(self, values: Any) -> Any:
+        """The part of some (n, ...) of the data that belongs to these samples; None stays None."""
+        return values if values is None or self.rows is None else values[self.rows]
+
+    @cached_property
     def user_data(self) -> tuple[Any, Any, Array | None]:
-        """X, y and sample weights for a scorer."""
+        """X, y and sample weights for a scorer: copied once, and only where there is one."""
         data = self.data
-        if self.rows is None:
-            return data.X, data.y, data.sample_weight
-        weight = None if data.sample_weight is None else data.sample_weight[self.rows]
-        return data.X[self.rows], data.y[self.rows], weight
+        return self.pick(data.X), self.pick(data.y), self.pick(data.sample_weight)
 
 
 @dataclass
