@@ -6,10 +6,14 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <limits>
 #include <optional>
 #include <string>
+#include <thread>
+#include <tuple>
 #include <vector>
 
 #include "formulas/solvers.hpp"
@@ -29,6 +33,7 @@ namespace {
 template <class T>
 using Array = py::array_t<T, 0>;
 using Order = std::optional<Array<int64_t>>;
+using EpochTuple = std::tuple<int64_t, double, double, int64_t>;  // an Epoch
 
 void require(bool condition, const char* message) {
   if (!condition) throw std::invalid_argument(message);
@@ -182,17 +187,55 @@ Data<T> training_data(const RowsArgument<T>& x, const py::object& targets,
   return data;
 }
 
+// At the interpreter's exit a daemon thread that comes back for the GIL is ended on the spot, and
+// the process aborted, since there are C++ frames on its stack. So at exit the calls in flight are
+// stopped and waited for, and threads but the one that exits can make no more.
+std::atomic<bool> exiting{false};
+std::thread::id exiting_thread;  // once it is exiting
+std::atomic<int> calls_in_flight{0};
+
+bool ends_with_the_interpreter() {
+  return exiting && std::this_thread::get_id() != exiting_thread;
+}
+
+/// The GIL released for the time of a long call.
+class Released {
+  struct InFlight {
+    InFlight() {
+      if (ends_with_the_interpreter()) {
+        PyErr_SetNone(PyExc_SystemExit);
+        throw py::error_already_set();
+      }
+      ++calls_in_flight;
+    }
+    ~InFlight() { --calls_in_flight; }
+  };
+  InFlight in_flight_;  // until after the GIL is back
+  py::gil_scoped_release release_;
+};
+
+void end_calls() {
+  exiting_thread = std::this_thread::get_id();
+  exiting = true;
+  while (calls_in_flight > 0) {
+    const py::gil_scoped_release release;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 /// What a pass asks from time to time, and what came of it.
 struct Stop {
-  py::object ask;        // a callable, or None
-  py::object exception;  // that a signal's handler or `ask` raised
+  py::object ask;                     // a callable, or None
+  py::object exception = py::none();  // that a signal's handler or `ask` raised
 
-  /// Signals are handled here: a fit can be interrupted within an epoch.
-  static bool call(void* context) {
+  /// Signals are handled here: a fit can be interrupted within an epoch, a call within a step.
+  static bool call(void* context, bool within) {
     Stop& self = *static_cast<Stop*>(context);
     const py::gil_scoped_acquire acquire;
-    if (PyErr_CheckSignals() == 0) {
-      if (self.ask.is_none()) return false;
+    if (ends_with_the_interpreter()) {
+      PyErr_SetNone(PyExc_SystemExit);
+    } else if (PyErr_CheckSignals() == 0) {
+      if (within || self.ask.is_none()) return false;
       PyObject* answer = PyObject_CallNoArgs(self.ask.ptr());
       const int yes = answer ? PyObject_IsTrue(answer) : -1;
       Py_XDECREF(answer);
@@ -206,6 +249,18 @@ struct Stop {
     if (value) Py_XDECREF(type);
     Py_XDECREF(trace);
     return true;
+  }
+
+  void set_on(Pass* pass) {
+    pass->stop = call;
+    pass->context = this;
+  }
+
+  /// After a call of which nothing is of use once it was stopped.
+  void raise() const {
+    if (exception.is_none()) return;
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.ptr())), exception.ptr());
+    throw py::error_already_set();
   }
 };
 
@@ -238,7 +293,7 @@ void bind_network(py::module_& m, const char* name) {
           [](Net& net, int slot, const py::list& arrays) {
             require(slot >= 0 && slot <= kMaxSlots, "slot: must be 0, 1, 2 or 3");
             const auto blocks = block_pointers<T>(arrays, net.shapes());
-            py::gil_scoped_release release;
+            const Released release;
             net.write(slot, blocks.data());
           },
           "slot"_a, "blocks"_a, "Sets the parameters (slot 0) or a solver's state (1, 2, 3).")
@@ -249,7 +304,7 @@ void bind_network(py::module_& m, const char* name) {
             std::vector<T*> blocks;
             const py::list arrays = new_blocks(net.shapes(), &blocks);
             {
-              py::gil_scoped_release release;
+              const Released release;
               net.read(slot, blocks.data());
             }
             return arrays;
@@ -261,12 +316,17 @@ void bind_network(py::module_& m, const char* name) {
              const Order& order, const std::string& solver, int64_t steps, double rate,
              double momentum, bool nesterov, double beta_1, double beta_2, double epsilon,
              double rho, double weight_decay, bool summed, double clip_norm, double max_norm,
-             uint64_t seed, double bias_rate, const py::object& stop, int n_threads) {
+             uint64_t seed, double bias_rate, const EpochTuple& begun, const py::object& stop,
+             int n_threads) {
             const RowsArgument<T> rows(x, net.features());
             require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
             const Data<T> data = training_data(rows, targets, weights, net.outputs());
             Pass pass = pass_over(order, rows.n, n_threads);
             require(pass.n >= 1, "X: no rows");
+            const Epoch from{std::get<0>(begun), std::get<1>(begun), std::get<2>(begun),
+                             std::get<3>(begun)};
+            require(from.rows >= 0 && from.rows < pass.n && from.rows % net.batch() == 0,
+                    "epoch: must have been stopped between two batches");
             require(clip_norm > 0 && max_norm > 0, "clip_norm, max_norm: must be positive");
             require(clip_norm == std::numeric_limits<double>::infinity() || net.keeps_gradient(),
                     "keep_gradient: the network was made without, and clip_norm needs it");
@@ -285,15 +345,14 @@ void bind_network(py::module_& m, const char* name) {
                                         max_norm,
                                         seed,
                                         bias_rate};
-            Stop asked{stop, py::none()};
-            pass.stop = Stop::call;
-            pass.context = &asked;
-            EpochResult result;
+            Stop asked{stop};
+            asked.set_on(&pass);
+            Epoch epoch;
             {
-              py::gil_scoped_release release;
-              result = net.train(data, pass, net.batch(), options);
+              const Released release;
+              epoch = net.train(data, pass, net.batch(), options, from);
             }
-            return py::make_tuple(result.loss, result.penalty, result.steps, result.rows,
+            return py::make_tuple(EpochTuple(epoch.rows, epoch.loss, epoch.penalty, epoch.steps),
                                   asked.exception);
           },
           "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "solver"_a, "steps"_a,
@@ -301,9 +360,10 @@ void bind_network(py::module_& m, const char* name) {
           "epsilon"_a = 0.0, "rho"_a = 0.0, "weight_decay"_a = 0.0, "summed"_a = false,
           "clip_norm"_a = std::numeric_limits<double>::infinity(),
           "max_norm"_a = std::numeric_limits<double>::infinity(), "seed"_a = uint64_t(0),
-          "bias_rate"_a = 1.0, "stop"_a = py::none(), "n_threads"_a,
-          "One epoch over the rows in `order`. Returns the mean loss, the penalty in it, the steps "
-          "made, the rows worked on, and an exception that ended it between two steps or None.")
+          "bias_rate"_a = 1.0, "epoch"_a = EpochTuple(), "stop"_a = py::none(), "n_threads"_a,
+          "One epoch over the rows in `order`, or its rest. Returns where it stands then: the rows "
+          "worked on, the sum of their losses, the penalty in it, the steps made; and an exception "
+          "that ended it between two steps, or None.")
       .def(
           "gradient",
           [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
@@ -312,15 +372,18 @@ void bind_network(py::module_& m, const char* name) {
             const RowsArgument<T> rows(x, net.features());
             require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
             const Data<T> data = training_data(rows, targets, weights, net.outputs());
-            const Pass pass = pass_over(order, rows.n, n_threads);
+            Pass pass = pass_over(order, rows.n, n_threads);
             require(pass.n >= 1 && pass.n <= net.batch(), "X: no rows, or more than `batch`");
             std::vector<T*> blocks;
             const py::list arrays = new_blocks(net.shapes(), &blocks);
+            Stop asked{py::none()};
+            asked.set_on(&pass);
             double loss;
             {
-              py::gil_scoped_release release;
+              const Released release;
               loss = net.gradient(data, pass, blocks.data());
             }
+            asked.raise();
             return py::make_tuple(loss, arrays);
           },
           "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "n_threads"_a,
@@ -358,12 +421,20 @@ void bind_perceptron(py::module_& m, const char* name) {
            py::keep_alive<1, 3>(), py::keep_alive<1, 4>())
       .def(
           "epoch",
-          [](Learner<T>& self, const Order& order) {
-            const Pass pass = pass_over(order, self.rows.n, 1);
-            py::gil_scoped_release release;
-            return self.perceptron.epoch(self.data, pass);
+          [](Learner<T>& self, const Order& order, const py::object& stop) {
+            Pass pass = pass_over(order, self.rows.n, 1);
+            Stop asked{stop};
+            asked.set_on(&pass);
+            double cost;
+            {
+              const Released release;
+              cost = self.perceptron.epoch(self.data, pass);
+            }
+            return py::make_tuple(cost, asked.exception);
           },
-          "order"_a, "Learns from the rows in `order`; returns the sum of their costs.")
+          "order"_a, "stop"_a = py::none(),
+          "Learns from the rows in `order`; returns the sum of their costs, and an exception that "
+          "ended it between two rows or None.")
       .def(
           "read",
           [](const Learner<T>& self) {
@@ -405,14 +476,17 @@ std::pair<py::array, double> predict(const py::list& arrays, const py::list& hid
   const RowsArgument<T> rows(x, plan.units.front());
   Data<T> data{rows.rows, nullptr, nullptr, nullptr};
   if (!targets.is_none()) data = training_data(rows, targets, weights, plan.units.back());
-  const Pass pass = pass_over(order, rows.n, n_threads);
+  Pass pass = pass_over(order, rows.n, n_threads);
   Array<T> out({pass.n, plan.units.back()});
+  Stop asked{py::none()};
+  asked.set_on(&pass);
   double value = 0;
   if (pass.n > 0) {
     T* values = out.mutable_data();
-    py::gil_scoped_release release;
+    const Released release;
     value = operations<T>(chosen).predict(plan.recipe, blocks.data(), data, pass, values);
   }
+  asked.raise();
   return {out, value};
 }
 
@@ -507,7 +581,7 @@ PYBIND11_MODULE(_native, m) {
       "peak",
       [](bool single) {
         const Engine& engine = find_engine("");
-        py::gil_scoped_release release;
+        const Released release;
         return single ? engine.f32.peak() : engine.f64.peak();
       },
       "single"_a, "Operations per second of one thread on registers alone, in float32 or float64.");
@@ -534,6 +608,7 @@ PYBIND11_MODULE(_native, m) {
       "blocks"_a, "hidden"_a, "loss"_a, "x"_a, "targets"_a, "weights"_a, "order"_a = py::none(),
       py::kw_only(), "loss_parameter"_a = 0.0, "n_threads"_a, "engine"_a = "",
       "Predictions, and their mean loss against the targets, without penalty.");
+  py::module_::import("atexit").attr("register")(py::cpp_function(end_calls));
   bind_network<float>(m, "Network32");
   bind_network<double>(m, "Network64");
   bind_perceptron<float>(m, "Perceptron32");

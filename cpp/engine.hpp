@@ -4,8 +4,8 @@
 // `units[n_layers]` outputs. Parameters go in and out as C-contiguous blocks in scikit-learn's
 // order and shape: weight (in, out) and bias (out) of the first layer, then of the next; a maxout
 // layer of k pieces has k * out columns, piece by piece. After them, layer by layer, the slopes
-// (out) of the layers whose activation learns them. Functions that allocate throw std::bad_alloc;
-// `write` and `read` do not.
+// (out) of the layers whose activation learns them. Functions that allocate throw OutOfMemory
+// (threads.hpp); `write` and `read` do not.
 #pragma once
 
 #include <cstdint>
@@ -68,15 +68,15 @@ struct Pass {
   const int64_t* order;
   int64_t n;
   int n_threads;  // at most; results do not depend on it
-  /// Asked some twenty times a second, on the calling thread, whether to end after the batch at
-  /// hand; null: never.
-  bool (*stop)(void* context) = nullptr;
+  /// Asked some twenty times a second, on the calling thread, whether to end: after the step at
+  /// hand, or `within` it, which then moves nothing. Null: never.
+  bool (*stop)(void* context, bool within) = nullptr;
   void* context = nullptr;
 };
 
 struct SolverOptions {
   int solver;     // place in the list of formulas/solvers.hpp
-  int64_t steps;  // steps taken before
+  int64_t steps;  // steps taken before the epoch
   double rate, momentum, beta_1, beta_2, epsilon, rho, weight_decay;
   bool nesterov;
   bool summed;       // the gradient is the sum over a batch's rows, not their mean
@@ -86,11 +86,12 @@ struct SolverOptions {
   double bias_rate;  // what sgd multiplies the rate of biases by
 };
 
-struct EpochResult {
-  double loss;     // mean over the rows, each batch's loss weighing its rows
-  double penalty;  // what the penalty has in it
-  int64_t steps;   // updates made: batches whose weights do not sum to zero
-  int64_t rows;    // worked on: all, unless stopped
+/// Where an epoch stands. A call that was stopped can be gone on from, to the same bits.
+struct Epoch {
+  int64_t rows = 0;    // worked on: whole batches, at the end all
+  double loss = 0;     // sum over them, each batch's loss weighing its rows
+  double penalty = 0;  // what the penalty has in it
+  int64_t steps = 0;   // updates made: batches whose weights do not sum to zero
 };
 
 /// A network's parameters, solver state and work space in the layout that an engine computes in.
@@ -106,13 +107,14 @@ struct Operations {
   /// Slot 0 is the parameters, 1, 2, ... the solver's state.
   void (*write)(Session<T>*, int slot, const T* const* blocks);
   void (*read)(const Session<T>*, int slot, T* const* blocks);
-  /// One epoch of mini-batches of `batch` rows, the last one what is left.
-  EpochResult (*train)(Session<T>*, const Data<T>&, const Pass&, int64_t batch,
-                       const SolverOptions&);
-  /// The loss over all rows and its exact gradient, the latter into `blocks`.
+  /// One epoch of mini-batches of `batch` rows, the last one what is left; or its rest.
+  Epoch (*train)(Session<T>*, const Data<T>&, const Pass&, int64_t batch, const SolverOptions&,
+                 const Epoch& begun);
+  /// The loss over all rows and its exact gradient, the latter into `blocks`; neither if stopped.
   double (*gradient)(Session<T>*, const Data<T>&, const Pass&, T* const* blocks);
   /// The predictions of a network given by `blocks`, into out (n, outputs). Where the data has
   /// targets, returns their mean loss too, without penalty, rows weighing their sample weights.
+  /// Neither is of use if it was stopped.
   double (*predict)(const Recipe&, const T* const* blocks, const Data<T>&, const Pass&, T* out);
   /// Floating-point operations per second that one thread reaches on registers alone: the floor
   /// that benchmarks are held against.

@@ -1,11 +1,11 @@
 #include "network.hpp"
 
-#include <new>
 #include <stdexcept>
 
 #include "formulas/activations.hpp"
 #include "formulas/losses.hpp"
 #include "formulas/solvers.hpp"
+#include "threads.hpp"
 
 namespace fastmlp {
 
@@ -117,15 +117,24 @@ Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, b
       keep_gradient_(keep_gradient),
       calls_(operations<T>(engine)),
       session_(nullptr, calls_.close) {
-  // Far beyond any memory, and far below where sizes in bytes would overflow.
-  constexpr double kMostElements = 1e15;
   double widths = double(features_), elements = 0;
   for (const auto& shape : shapes_) {
     if (shape.size() == 1) widths += double(shape[0]);
     if (shape.size() == 2) elements += double(shape[0]) * double(shape[1]);
   }
-  if (elements + widths * double(batch) > kMostElements) throw std::bad_alloc();
-  session_.reset(calls_.open(recipe, batch, sparse, keep_gradient));
+  elements += widths * double(batch);
+  try {
+    // Far beyond any memory, and far below where sizes in bytes would overflow.
+    constexpr double kMostElements = 1e15;
+    if (elements > kMostElements) throw OutOfMemory(elements * sizeof(T), "");
+    session_.reset(calls_.open(recipe, batch, sparse, keep_gradient));
+  } catch (const OutOfMemory& error) {
+    std::string layers = std::to_string(features_);
+    for (int l = 1; l <= recipe.n_layers; ++l) layers += "-" + std::to_string(recipe.units[l]);
+    throw OutOfMemory(error.bytes(), ("training a network of " + layers + " neurons in batches of " +
+                                      std::to_string(batch) + " rows")
+                                         .c_str());
+  }
 }
 
 template class Network<float>;

@@ -48,9 +48,9 @@ class Network {
   // As in engine.hpp.
   void write(int slot, const T* const* blocks) { calls_.write(session_.get(), slot, blocks); }
   void read(int slot, T* const* blocks) const { calls_.read(session_.get(), slot, blocks); }
-  EpochResult train(const Data<T>& data, const Pass& pass, int64_t batch,
-                    const SolverOptions& options) {
-    return calls_.train(session_.get(), data, pass, batch, options);
+  Epoch train(const Data<T>& data, const Pass& pass, int64_t batch, const SolverOptions& options,
+              const Epoch& begun) {
+    return calls_.train(session_.get(), data, pass, batch, options, begun);
   }
   double gradient(const Data<T>& data, const Pass& pass, T* const* blocks) {
     return calls_.gradient(session_.get(), data, pass, blocks);

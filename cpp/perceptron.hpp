@@ -10,6 +10,7 @@
 
 #include "engine.hpp"
 #include "formulas/losses.hpp"
+#include "threads.hpp"
 
 namespace fastmlp {
 namespace {
@@ -49,11 +50,19 @@ class Perceptron {
 
   /// Learns from the rows of the pass. Returns the sum of their costs, each with the penalty, as
   /// they were when their turn came; sample weights are in the steps and not in the costs.
+  /// Where it was stopped the sum is of no use, the weights are those of the rows so far.
   double epoch(const Data<T>& data, const Pass& pass) {
     double cost = 0;
-    for (int64_t i = 0; i < pass.n; ++i) {
+    Stopper stopper(pass.stop, pass.context);
+    const Rows<T>& x = data.x;
+    for (int64_t i = 0, met = 0; i < pass.n && !stopper.stopped(); ++i) {
       const int64_t r = pass.order ? pass.order[i] : i;
-      const Rows<T>& x = data.x;
+      constexpr int64_t kAskAfter = 1 << 20;  // entries
+      met += 1 + (x.indptr ? x.indptr[r + 1] - x.indptr[r] : int64_t(stored_.size()));
+      if (met >= kAskAfter) {
+        stopper.ask(false);
+        met = 0;
+      }
       if (x.indptr) {
         const int32_t* columns = x.columns + x.indptr[r];
         learn(data, r, x.values + x.indptr[r], x.indptr[r + 1] - x.indptr[r], &cost,

@@ -2,7 +2,7 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
+#include <cstdio>
 #include <cstring>
 #include <new>
 #include <thread>
@@ -23,6 +23,8 @@ std::atomic<bool> forked{false};
 #ifndef _WIN32
 const int watching_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 #endif
+
+constexpr std::align_val_t kAlignment{64};
 
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -67,12 +69,33 @@ double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-void* allocate(size_t bytes) {
-  constexpr size_t kAlignment = 64;
-  void* memory = ::operator new(bytes, std::align_val_t(kAlignment));
+Stopper::Stopper(bool (*ask)(void*, bool), void* context)
+    : ask_(ask), context_(context), asked_{seconds(), asked_[0]} {}
+
+void Stopper::ask(bool within) {
+  constexpr double kAskEvery = 0.05;  // seconds
+  const double now = seconds();
+  if (!ask_ || now < asked_[within] + kAskEvery) return;
+  asked_[within] = now;
+  __atomic_store_n(&stopped_, int(ask_(context_, within)), __ATOMIC_RELAXED);
+}
+
+bool Stopper::stopped() const { return __atomic_load_n(&stopped_, __ATOMIC_RELAXED); }
+
+OutOfMemory::OutOfMemory(double bytes, const char* purpose) : bytes_(bytes) {
+  const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  int unit = 0;
+  for (; bytes >= 1024 && unit < 5; bytes /= 1024) ++unit;
+  std::snprintf(text_, sizeof text_, "Unable to allocate %.3g %s for %s.", bytes, units[unit],
+                purpose);
+}
+
+void* allocate(size_t bytes, const char* purpose) {
+  void* memory = ::operator new(bytes, kAlignment, std::nothrow);
+  if (!memory) throw OutOfMemory(double(bytes), purpose);
   return std::memset(memory, 0, bytes);
 }
 
-void release(void* memory) { ::operator delete(memory, std::align_val_t(64)); }
+void release(void* memory) { ::operator delete(memory, kAlignment); }
 
 }  // namespace fastmlp

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace fastmlp {
 
@@ -28,8 +29,37 @@ class Barrier {
 /// Seconds on a steady clock.
 double seconds();
 
-/// Memory aligned for any vector, zeroed. Throws std::bad_alloc.
-void* allocate(size_t bytes);
+/// Asks some twenty times a second whether a pass is to end (Pass::stop), and tells all threads.
+class Stopper {
+ public:
+  Stopper(bool (*ask)(void* context, bool within), void* context);
+
+  /// The leader asks whether to end: after the step at hand, or `within` it.
+  void ask(bool within);
+  /// What the answer was. Threads that have met at a barrier since then read the same.
+  bool stopped() const;
+
+ private:
+  bool (*ask_)(void*, bool);
+  void* context_;
+  double asked_[2];  // when, either way
+  int stopped_ = 0;
+};
+
+/// Says how much memory could not be had, and what for.
+class OutOfMemory : public std::bad_alloc {
+ public:
+  OutOfMemory(double bytes, const char* purpose);
+  const char* what() const noexcept override { return text_; }
+  double bytes() const { return bytes_; }
+
+ private:
+  double bytes_;
+  char text_[256];
+};
+
+/// Memory aligned for any vector, zeroed. Throws OutOfMemory.
+void* allocate(size_t bytes, const char* purpose);
 void release(void* memory);
 
 }  // namespace fastmlp

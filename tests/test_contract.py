@@ -7,7 +7,6 @@ import pathlib
 import pickle
 import subprocess
 import sys
-import warnings
 
 import joblib
 import numpy as np
@@ -468,31 +467,82 @@ def test_poisson_refuses_negative_targets():
         MLPRegressor("poisson").fit(X_iris, y_iris - 1.0)
 
 
-def test_a_diverged_fit_is_an_error_and_keeps_the_earlier_model():
-    reg = MLPRegressor(hidden_layer_sizes=(5,), solver="sgd", max_iter=5, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        reg.fit(X_iris, y_iris)
-        before = [w.copy() for w in reg.coefs_]
-        with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
-            reg.set_params(learning_rate_init=1e10).fit(X_iris * 1e100, y_iris)
-    for weight, kept in zip(reg.coefs_, before, strict=True):
-        np.testing.assert_array_equal(weight, kept)
+def no_more(epoch):
+    return 0.01 if epoch < 3 else 1e300
+
+
+DIVERGING = {
+    "large X": (MLPClassifier(solver="sgd"), X_iris * 1e160, y_iris, "scale X, with"),
+    "large y": (MLPRegressor(), X_iris.astype("f4"), y_iris * 1e25, "with a loss of inf.*X and y"),
+    "large rate": (MLPRegressor(solver="sgd", learning_rate_init=1e9), X_iris, y_iris,
+                   r"learning rate \(learning_rate_init=1000000000.0\), or set clip_norm"),
+    "clipped": (MLPRegressor(clip_norm=1.0), X_iris * 1e300, y_iris, "learning_rate_init"),
+    "a schedule": (MLPClassifier(learning_rate=no_more), X_iris, y_iris, "in epoch 5, with a loss"),
+    "exp": (MLPRegressor("poisson"), X_iris * 1e5, y_iris, "loss of inf"),
+    "no best weights": (MLPClassifier(activation="identity", solver="sgd", early_stopping=True),
+                        X_iris * 1e160, y_iris, "non-finite"),
+    "lbfgs": (MLPRegressor(solver="lbfgs"), X_iris * 1e200, y_iris, "loss of nan. What helps"),
+}  # fmt: skip
+
+
+@quiet
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("estimator", "X", "y", "text"), DIVERGING.values(), ids=DIVERGING)
+def test_divergence_is_an_error_that_says_what_to_do_and_keeps_the_earlier_model(
+    estimator, X, y, text
+):
+    estimator = clone(estimator).set_params(random_state=0)
+    with pytest.raises(ValueError, match=text) as caught:
+        estimator.fit(X, y)
+    assert ("clip_norm" in str(caught.value)) == (
+        estimator.solver != "lbfgs" and estimator.clip_norm is None
+    )
+    assert not hasattr(estimator, "coefs_")
+    reg = MLPRegressor(hidden_layer_sizes=(5,), max_iter=5).fit(X_iris, y_iris)
+    before = dict(vars(reg))
+    with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
+        reg.set_params(solver="sgd", learning_rate_init=1e10).fit(X_iris * 1e100, y_iris)
+    assert all(vars(reg)[name] is before[name] for name in before if name.endswith("_"))
+    reg.set_params(solver="adam")
+    with pytest.raises(ValueError, match="diverged in epoch 1, with a loss of inf"):
+        reg.partial_fit(X_iris * 1e300, y_iris)
+    assert all(vars(reg)[name] is before[name] for name in before if name.endswith("_"))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_divergence_under_early_stopping_keeps_the_best_weights():
+    parameters = {"early_stopping": True, "random_state": 0, "learning_rate": no_more}
+    clf = MLPClassifier((5,), **parameters)
+    with pytest.warns(ConvergenceWarning, match=r"diverged in epoch 5.*The best weights so far"):
+        clf.fit(X_iris, y_iris)
+    with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
+        expected = MLPClassifier((5,), max_iter=3, **parameters).fit(X_iris, y_iris)
+    assert clf.best_validation_score_ == expected.best_validation_score_
+    np.testing.assert_array_equal(clf.coefs_[0], expected.coefs_[0])
+    assert np.isnan(clf.validation_scores_[3:]).all()  # no accuracy of NaN
+
+
+def test_numbers_beyond_float32_are_refused():
+    X = X_iris.astype(np.float32)
+    with pytest.raises(ValueError, match=r"y must be within float32, which X is of.* to 2e\+300"):
+        MLPRegressor().fit(X, y_iris * 1e300)
+    with pytest.raises(ValueError, match="sample_weight must be within float32"):
+        MLPClassifier().fit(X, y_iris, np.full(150, 1e39))
 
 
 @both
 def test_an_interrupt_keeps_the_model_so_far(Estimator, monkeypatch):
     from fastmlp import _training
 
-    run_epoch, calls = _training.Optimizer.run_epoch, []
+    go_on, calls = _training.Optimizer.go_on, []
 
     def interrupted(*args):
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return run_epoch(*args)
+        return go_on(*args)
 
-    monkeypatch.setattr(_training.Optimizer, "run_epoch", interrupted)
+    monkeypatch.setattr(_training.Optimizer, "go_on", interrupted)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         estimator = Estimator(hidden_layer_sizes=(5,), random_state=0).fit(X_iris, y_iris)
     assert estimator.n_iter_ == 3
@@ -525,21 +575,6 @@ def test_a_single_class_scores_as_scikit_learn_does():
     ]
     assert fitted[0].validation_scores_ == fitted[1].validation_scores_
     assert fitted[0].predict(X).tolist() == ["only"] * 60
-
-
-@quiet
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_divergence_under_early_stopping_ends_as_scikit_learns_does():
-    X = np.random.RandomState(0).randn(200, 5) * 1e160
-    fitted = [
-        cls(
-            (20,), solver="sgd", activation="identity", early_stopping=True, max_iter=20,
-            random_state=0,
-        ).fit(X, np.arange(200) % 2)
-        for cls in (MLPClassifier, neural_network.MLPClassifier)
-    ]  # fmt: skip
-    assert fitted[0].n_iter_ == fitted[1].n_iter_
-    assert fitted[0].validation_scores_ == fitted[1].validation_scores_
 
 
 @quiet

@@ -23,7 +23,7 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron, _saving
+from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron, _files, _saving
 from fastmlp._saving import load, save
 
 pytestmark = pytest.mark.filterwarnings(
@@ -83,7 +83,7 @@ def rewritten(path, change):
     change(config, tensors)
     text = json.dumps(config)
     tensors = {name: np.array(tensor, order="C") for name, tensor in tensors.items()}
-    tensors["sha256"] = _saving._digest(text, tensors)
+    tensors["sha256"] = _files.digest(text, tensors)
     path.write_bytes(safetensors.numpy.save(tensors, metadata={"fastmlp": text}))
 
 
@@ -334,7 +334,7 @@ def test_what_cannot_be_saved(tmp_path):
 
 def test_a_header_that_is_too_long(model, monkeypatch):
     estimator = load(model)
-    monkeypatch.setattr(_saving, "_MAX_HEADER", 1000)
+    monkeypatch.setattr(_files, "_MAX_HEADER", 1000)
     with pytest.raises(ValueError, match="longer than the format allows"):
         save(estimator, model)
 
@@ -522,7 +522,7 @@ def change_all(name, function):
 
 
 CHANGES = {
-    "a newer format": (lambda c, t: c.update(format=2), "format 2, of a newer version"),
+    "a newer format": (lambda c, t: c.update(format=99), "format 99, of a newer version"),
     "an unknown class": (lambda c, t: c.update({"class": "os.system"}), "class 'os.system'"),
     "no class's name": (lambda c, t: c.update({"class": ["MLPClassifier"]}), "unknown class"),
     "another class": (lambda c, t: c.update({"class": "MLPRegressor"}), "parameters of MLPReg"),
@@ -589,8 +589,8 @@ def test_a_file_that_fits_its_checksum_but_no_model(change, text, model):
 def test_a_parameter_of_a_later_format_takes_its_default(model, monkeypatch):
     rewritten(model, lambda config, tensors: config["parameters"].pop("max_time"))
     refused(model, "lack max_time")
-    monkeypatch.setattr(_saving, "FORMAT", 2)
-    monkeypatch.setattr(_saving, "_SINCE", {"max_time": 2})
+    monkeypatch.setattr(_saving, "FORMAT", _saving.FORMAT + 1)
+    monkeypatch.setattr(_saving, "_SINCE", {"max_time": _saving.FORMAT})
     assert load(model).max_time is None
 
 

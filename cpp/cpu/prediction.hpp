@@ -16,6 +16,7 @@ struct Prediction {
   const Data<T>& data;
   const Pass& pass;
   T* out;
+  Stopper stopper;
   Panels<T>* packed;  // per layer: the vectors not read from the blocks, and the bias below them;
                       // of a narrow layer its weights (outputs, in)
   Panels<T>* slopes;  // per layer: (1, out), where they are learned
@@ -101,14 +102,16 @@ void pack_weights(Arena& arena, Prediction<T>& p, bool real) {
 
 template <class T>
 void predict_rows(void* context, int thread, int n_threads) {
-  const Prediction<T>& p = *static_cast<Prediction<T>*>(context);
+  Prediction<T>& p = *static_cast<Prediction<T>*>(context);
   Arena arena(p.scratch + size_t(thread) * p.scratch_bytes);
   const PredictScratch<T> scratch = place_predict_scratch(arena, p);
   const Rows<T>& x = p.data.x;
   const int last = p.recipe.n_layers - 1;
   const int64_t outputs = p.out_of(last);
   const Share mine(p.pass.n, kPredictRows, thread, n_threads);
-  for (int64_t start = mine.begin; start < mine.end; start += kPredictRows) {
+  for (int64_t start = mine.begin; start < mine.end && !p.stopper.stopped();
+       start += kPredictRows) {
+    if (thread == 0 && start > 0) p.stopper.ask(true);
     const int64_t rows = start + kPredictRows < mine.end ? kPredictRows : mine.end - start;
     const auto source = [&](int64_t r) {
       return p.pass.order ? p.pass.order[start + r] : start + r;
@@ -186,13 +189,15 @@ double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data
   while (n_threads > 1 && (work < kWorkPerThread * n_threads || pass.n < kPredictRows * n_threads))
     --n_threads;
 
-  Prediction<T> p{recipe, blocks, data, pass, out, nullptr, nullptr, nullptr, nullptr, 0};
+  Prediction<T> p{recipe,  blocks,  data,    pass,    out, Stopper(pass.stop, pass.context),
+                  nullptr, nullptr, nullptr, nullptr, 0};
   Arena per_thread(nullptr), measure(nullptr);
   place_predict_scratch(per_thread, p);
   pack_weights(measure, p, false);
   p.scratch_bytes = per_thread.used();
   char* block =
-      static_cast<char*>(allocate(measure.used() + per_thread.used() * size_t(n_threads)));
+      static_cast<char*>(allocate(measure.used() + per_thread.used() * size_t(n_threads),
+                                  "packed weights and activations"));
   Arena arena(block);
   pack_weights(arena, p, true);
   p.scratch = block + arena.used();

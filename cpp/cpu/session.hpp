@@ -97,7 +97,7 @@ struct Session {
   Layer<T>* layers;
   int loss;
   double loss_parameter, input_dropout, alpha, l1;
-  int64_t chunk_rows;
+  int64_t chunk_rows, piece_rows;
   Panels<T> target;  // (chunk_rows, outputs)
   double* row_loss;  // (chunk_rows,)
   UnitSums* sums;    // (units,)
@@ -182,13 +182,35 @@ void read(const Session<T>* s, int slot, T* const* blocks) {
   read_all(s, [&](const Trained<T>& trained) { return trained.slot[slot]; }, blocks);
 }
 
-/// Rows of a batch worked on at once: all, unless their activations would take more than 64 MiB.
+/// Multiply-adds of each of a step's three products, for one row.
+double row_work(const Recipe& recipe, bool sparse) {
+  double work = 0;
+  for (int l = sparse; l < recipe.n_layers; ++l) {
+    const int pieces = l < recipe.n_layers - 1 ? recipe.hidden[l].pieces : 1;
+    work += double(recipe.units[l]) * double(recipe.units[l + 1]) * pieces;
+  }
+  return work;
+}
+
+/// How many rows, in 64s, make up to `most` of what a row makes `per_row`; at least `least`.
+int64_t rows_within(double most, double per_row, int64_t least) {
+  const double rows = most / (per_row + 1);
+  return rows < double(least) ? least : rows > 1e15 ? int64_t(1e15) : int64_t(rows) / 64 * 64;
+}
+
+// An interrupt is seen between pieces of the rows phase and after the weights phase: neither is to
+// take more than a tenth of a second or two on a slow core.
+constexpr double kPieceWork = 2e9, kChunkWork = 6e9;
+
+/// Rows of a batch worked on at once: all, unless their activations would take more than 64 MiB, or
+/// the weights phase too long.
 int64_t chunk_rows_for(const Recipe& recipe, int64_t batch, bool sparse, size_t element) {
   int64_t widths = sparse ? 0 : recipe.units[0];
   for (int l = 1; l <= recipe.n_layers; ++l)
     widths += recipe.units[l] * (l < recipe.n_layers ? 1 + recipe.hidden[l - 1].pieces : 2);
-  const int64_t most = (int64_t(64) << 20) / (widths * int64_t(element));
-  const int64_t rows = most < 256 ? 256 : most / 64 * 64;
+  const int64_t by_size = rows_within(64 << 20, double(widths) * double(element), 256);
+  const int64_t by_work = rows_within(kChunkWork, row_work(recipe, sparse), 256);
+  const int64_t rows = by_size < by_work ? by_size : by_work;
   return batch < rows ? batch : rows;
 }
 
@@ -251,6 +273,7 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
   session.alpha = recipe.alpha;
   session.l1 = recipe.l1;
   session.chunk_rows = rows;
+  session.piece_rows = rows_within(kPieceWork, 2 * row_work(recipe, sparse), 64);
   session.units = units;
   session.watch = Watch(step_work(layers, recipe.n_layers, rows));
   *memory = session;
@@ -261,7 +284,7 @@ template <class T>
 Session<T>* open(const Recipe& recipe, int64_t batch, bool sparse, bool keep_gradient) {
   Arena measure(nullptr);
   lay_out<T>(measure, recipe, batch, sparse, keep_gradient, false);
-  Arena arena(allocate(measure.used()));
+  Arena arena(allocate(measure.used(), "a network"));
   return lay_out<T>(arena, recipe, batch, sparse, keep_gradient, true);
 }
 

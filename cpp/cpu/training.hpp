@@ -20,28 +20,14 @@ struct Job {
   char* scratch;    // and `scratch_bytes` for each thread's Columns
   size_t scratch_bytes;
   int most_threads;
-  Barrier barrier{};
-  int64_t next = 0;               // position of the next batch, when a team begins
-  int64_t steps = 0;              // made until then
-  int64_t reached = 0, made = 0;  // the same when it has ended
-  double loss = 0, penalty = 0;   // summed so far
-  double asked = 0;               // when, whether to stop
-  bool stopped = false;
+  Epoch epoch;    // where it stood when the team began
+  Epoch reached;  // and when it had ended
+  // in cache lines of their own: all threads read the one in the rows phase, while those that are
+  // done already write the other
+  alignas(64) Stopper stopper;
+  alignas(64) Barrier barrier{};
   bool leave = false;  // all threads are to return after the step at hand, says the leader
 };
-
-constexpr double kAskEvery = 0.05;  // seconds
-
-/// Whether the pass is to end here; asks when it has not for some time.
-template <class T>
-bool stops(Job<T>& job) {
-  if (!job.pass.stop) return false;
-  const double now = seconds();
-  if (now < job.asked + kAskEvery) return false;
-  job.asked = now;
-  job.stopped = job.pass.stop(job.pass.context);
-  return job.stopped;
-}
 
 /// Places a thread's Columns for up to `entries` entries; returns the bytes they take.
 template <class T>
@@ -70,7 +56,7 @@ int64_t most_entries(const Job<T>& job) {
   return most;
 }
 
-/// Batches from job.next on, to the end of the pass or until the leader, thread 0, says otherwise.
+/// Batches from job.epoch on, to the end of the pass or until the leader, thread 0, says otherwise.
 template <class T>
 void run_pass(void* context, int thread, int n_threads) {
   Job<T>& job = *static_cast<Job<T>*>(context);
@@ -83,18 +69,18 @@ void run_pass(void* context, int thread, int n_threads) {
                   &columns);
   const int64_t first = first_unit(s, thread, n_threads);
   const int64_t beyond = first_unit(s, thread + 1, n_threads);
-  int64_t start = job.next, steps = job.steps;
+  Epoch epoch = job.epoch;  // of the sums only the leader's
   Watch& watch = s.watch;
   const SolverOptions options = job.options ? *job.options : SolverOptions{};
-  SolverClock clock{options.steps + steps};
+  SolverClock clock{options.steps + epoch.steps};
   const bool clips = job.options && options.clip_norm < infinity<double>();
   const bool limits = job.options && options.max_norm < infinity<double>();
-  for (bool leave = false; start < n && !leave; start += job.batch) {
-    const int64_t end = start + job.batch < n ? start + job.batch : n;
+  for (bool leave = false; epoch.rows < n && !leave; epoch.rows += job.batch) {
+    const int64_t start = epoch.rows, end = start + job.batch < n ? start + job.batch : n;
     const double total = weight_sum(job.data, job.pass, start, end);
     if (total == 0) continue;  // rows that count for nothing move nothing
-    ++steps;
     ++clock.step;
+    bool given_up = false;
     double data_loss = 0;
     if (watches) watch.step_begins();
     for (int64_t row = start; row < end; row += s.chunk_rows) {
@@ -111,8 +97,14 @@ void run_pass(void* context, int thread, int n_threads) {
                            job.options ? clock.step : 0,
                            options.seed};
       const Share mine(rows, kTileRows<T>, thread, n_threads);
-      run_rows(s, chunk, mine.begin, mine.end, columns.values);
+      for (int64_t r = mine.begin; r < mine.end && !job.stopper.stopped(); r += s.piece_rows) {
+        const bool more = r + s.piece_rows < mine.end;
+        run_rows(s, chunk, r, more ? r + s.piece_rows : mine.end, columns.values);
+        if (leads && (more || !last)) job.stopper.ask(true);
+      }
       job.barrier.wait(n_threads);
+      given_up = job.stopper.stopped();
+      if (given_up) break;
       if (leads)
         for (int64_t r = 0; r < rows; ++r) data_loss += s.row_loss[r];
       WeightsPhase<T> phase{s, chunk, first, beyond, columns, T(1)};
@@ -136,24 +128,24 @@ void run_pass(void* context, int thread, int n_threads) {
         limit_norms(s, T(options.max_norm), thread, n_threads);
       }
       if (leads && last) {
-        job.leave = stops(job);
+        job.stopper.ask(false);
+        job.leave = job.stopper.stopped();
         if (watches) job.leave |= watch.step_ends(!watch.team_rests(), end - start);
       }
       job.barrier.wait(n_threads);
     }
+    if (given_up) break;
     leave = job.leave;
+    ++epoch.steps;
     if (leads) {
       double penalty = 0;
       for (int64_t u = 0; u < s.units; ++u) penalty += s.sums[u].penalty;
       const double share = double(end - start) / total;
-      job.loss += (data_loss * job.value_scale + penalty) * share;
-      job.penalty += penalty * share;
+      epoch.loss += (data_loss * job.value_scale + penalty) * share;
+      epoch.penalty += penalty * share;
     }
   }
-  if (leads) {
-    job.reached = start;
-    job.made = steps;
-  }
+  if (leads) job.reached = epoch;
 }
 
 /// Multiply-adds of a step over `rows` rows, and about as much for each weight's update as a
@@ -167,43 +159,44 @@ double step_work(const Layer<T>* layers, int n_layers, int64_t rows) {
 }
 
 template <class T>
-EpochResult run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batch,
-                    const SolverOptions* options) {
+Epoch run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batch,
+              const SolverOptions* options, const Epoch& begun) {
   const int64_t rows = s->chunk_rows < batch ? s->chunk_rows : batch;
   const double most = step_work(s->layers, s->n_layers, rows) / kWorkPerThread;
   int n_threads = usable_threads(pass.n_threads);
   if (n_threads > most) n_threads = most < 1 ? 1 : int(most);
   const double scale = value_scale(s->loss, last_layer(*s).out);
-  Job<T> job{*s, data, pass, batch, options, scale, 0, nullptr, 0, n_threads};
+  Job<T> job{*s,    data,  pass, batch, options, scale, 0, nullptr, 0, n_threads,
+             begun, begun, Stopper(pass.stop, pass.context)};
   if (data.x.indptr) {
     Columns<T> measure;
     job.entries = most_entries(job);
     job.scratch_bytes = place_columns<T>(nullptr, s->layers[0].in, job.entries, &measure);
-    job.scratch = static_cast<char*>(allocate(job.scratch_bytes * size_t(n_threads)));
+    job.scratch = static_cast<char*>(
+        allocate(job.scratch_bytes * size_t(n_threads), "the columns of a sparse batch"));
   }
-  while (job.next < pass.n && !job.stopped) {
+  while (job.epoch.rows < pass.n && !job.stopper.stopped()) {
     job.leave = false;
     run_team(s->watch.team_rests() ? 1 : n_threads, run_pass<T>, &job);
-    job.next = job.reached;
-    job.steps = job.made;
+    job.epoch = job.reached;
   }
   release(job.scratch);
-  const int64_t rows_done = job.next < pass.n ? job.next : pass.n;
-  const double share = rows_done > 0 ? 1 / double(rows_done) : 0;
-  return {job.loss * share, job.penalty * share, job.steps, rows_done};
+  if (job.epoch.rows > pass.n) job.epoch.rows = pass.n;
+  return job.epoch;
 }
 
 template <class T>
-EpochResult train(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batch,
-                  const SolverOptions& options) {
-  return run_job(s, data, pass, batch, &options);
+Epoch train(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batch,
+            const SolverOptions& options, const Epoch& begun) {
+  return run_job(s, data, pass, batch, &options, begun);
 }
 
 template <class T>
 double gradient(Session<T>* s, const Data<T>& data, const Pass& pass, T* const* blocks) {
-  const EpochResult result = run_job(s, data, pass, pass.n, static_cast<SolverOptions*>(nullptr));
+  const Epoch epoch =
+      run_job(s, data, pass, pass.n, static_cast<SolverOptions*>(nullptr), Epoch{});
   read_all(s, [](const Trained<T>& trained) { return trained.gradient; }, blocks);
-  return result.loss;
+  return epoch.loss / double(pass.n);
 }
 
 }  // namespace

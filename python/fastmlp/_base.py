@@ -1,4 +1,4 @@
-"""What all estimators share: fits that fail change nothing, sample weights, files."""
+"""What all estimators share: fits that are whole or not there, sample weights, files."""
 
 import os
 from collections.abc import Iterator
@@ -16,21 +16,28 @@ from fastmlp._training import as_block
 from fastmlp._typing import Array
 
 
-@contextmanager
-def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """An exception leaves the estimator, an earlier fit included, as it was.
+def snapshot(estimator: Any) -> Any:
+    """The estimator as it is now, which what other threads do to it leaves alone.
 
     Fitting replaces attributes and never changes their values in place, so the references suffice.
     """
+    copied = object.__new__(type(estimator))
+    copied.__dict__.update(estimator.__dict__)  # in one step, as the interpreter has it
+    return copied
+
+
+@contextmanager
+def published(estimator: BaseEstimator) -> Iterator[Any]:
+    """A copy to fit, whose attributes the estimator takes over at the end, all in one step.
+
+    An exception leaves the estimator, an earlier fit included, as it was. Other threads see the
+    earlier fit or the new one, whole.
+    """
+    copied = snapshot(estimator)
+    yield copied
     now = vars(estimator)
-    before = dict(now)
-    try:
-        yield
-    except BaseException:
-        now.update(before)  # first, so that no other thread ever sees it unfitted
-        for name in now.keys() - before.keys():
-            del now[name]
-        raise
+    parameters = {name: now[name] for name in estimator._rules if name in now}
+    estimator.__dict__ = {**vars(copied), **parameters}
 
 
 def check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Array | None:
@@ -54,7 +61,19 @@ def check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Arr
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}!")
     if not np.any(weights):
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return as_block(weights, dtype)
+    return converted(weights, dtype, "sample_weight")
+
+
+def converted(values: Array, dtype: npt.DTypeLike, name: str) -> Array:
+    """Finite values as the core takes them; an error where they are beyond `dtype`."""
+    with np.errstate(over="ignore"):
+        block = as_block(values, dtype)
+    if not np.isfinite(block).all():
+        raise ValueError(
+            f"{name} must be within float32, which X is of: up to 3.4e38. Got numbers from "
+            f"{np.min(values)} to {np.max(values)}."
+        )
+    return block
 
 
 def check_classes(estimator: Any, classes: Any) -> None:

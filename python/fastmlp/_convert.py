@@ -13,8 +13,8 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from fastmlp import _native
+from fastmlp._files import replace_file
 from fastmlp._mlp import MLPClassifier, MLPRegressor
-from fastmlp._saving import replace_file
 from fastmlp._typing import Array
 
 
@@ -227,7 +227,7 @@ def to_onnx(
     )
     onnx.checker.check_model(model, full_check=True)
     if path is not None:
-        replace_file(os.path.realpath(os.fsdecode(path)), model.SerializeToString())
+        replace_file(path, model.SerializeToString())
     return model
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
+from threading import Event
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp import _native
-from fastmlp._base import SavableMixin, check_classes, check_sample_weight, unchanged_on_error
+from fastmlp._base import SavableMixin, check_classes, check_sample_weight, published, snapshot
 from fastmlp._parameters import (
     any_of,
     boolean,
@@ -130,7 +131,7 @@ class _SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
         classes: Any = None,
         coef_init: Any = None,
         intercept_init: Any = None,
-    ) -> Self:
+    ) -> None:
         known = incremental and hasattr(self, "classes_")
         goes_on = hasattr(self, "coef_") and (incremental or self.warm_start)
         if goes_on and issparse(self.coef_):
@@ -198,7 +199,6 @@ class _SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        return self
 
     def _note_epoch(self, cost: float) -> None:
         self.n_iter_ += 1
@@ -239,8 +239,9 @@ class _SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
                     "that sklearn.utils.compute_class_weight('balanced', classes=classes, y=y) "
                     "gives for all labels, or for a large enough sample of them."
                 )
-        with unchanged_on_error(self):
-            return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+        with published(self) as worker:
+            worker._fit(X, y, sample_weight, incremental=True, classes=classes)
+        return self
 
     def decision_function(self, X: Any) -> Array:
         """Return the weighted sums of the features, which `predict` compares with 0.
@@ -256,8 +257,9 @@ class _SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
             For two classes those of ``classes_[1]``.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", reset=False)
-        scores: Array = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+        fitted = snapshot(self)
+        X = validate_data(fitted, X, accept_sparse="csr", reset=False)
+        scores: Array = safe_sparse_dot(X, fitted.coef_.T, dense_output=True) + fitted.intercept_
         return scores.reshape(-1) if scores.shape[1] == 1 else scores
 
     def predict(self, X: Any) -> Array:
@@ -274,8 +276,9 @@ class _SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
             Of two classes the second where the decision function is above 0, of several classes
             the one with the largest.
         """
-        scores = self.decision_function(X)
-        return self.classes_[np.argmax(scores, axis=1) if scores.ndim == 2 else 1 * (scores > 0)]
+        fitted = snapshot(self)
+        scores = fitted.decision_function(X)
+        return fitted.classes_[np.argmax(scores, axis=1) if scores.ndim == 2 else 1 * (scores > 0)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -293,6 +296,7 @@ def _interruptible() -> Iterator[None]:
 
 
 _Scorer: TypeAlias = Callable[[Array, float], float]
+_Epoch: TypeAlias = Callable[[Callable[[], bool]], float]
 
 
 class _OneAgainstRest:
@@ -312,15 +316,19 @@ class _OneAgainstRest:
         self.order = np.arange(n)
         self.running = True
 
-    def run_epoch(self) -> float:
+    def run_epoch(self, stop: Callable[[], bool]) -> float:
         """Train for an epoch; returns the mean cost, or NaN for weights that are no longer finite.
 
-        Each epoch shuffles the order that the one before has left, by the same seed.
+        Each epoch shuffles the order that the one before has left, by the same seed. `stop` is
+        asked from time to time whether to end it.
         """
         if self.seed is not None:
             _native.shuffle(self.order, self.seed)
         order = self.order if self.train is None else self.order[self.train[self.order]]
-        cost = self.network.epoch(order) / len(order)
+        total, raised = self.network.epoch(order, stop)
+        if raised is not None:
+            raise raised
+        cost = total / len(order)
         stored, _, intercept = self.network.read()
         if not (np.isfinite(stored).all() and np.isfinite(intercept)):
             return np.nan
@@ -504,10 +512,9 @@ class Perceptron(_SingleLayer):
             non-finite weights. The estimator then is as it was before the call.
         """
         check_parameters(self, self._rules)
-        with unchanged_on_error(self):
-            return self._fit(
-                X, y, sample_weight, coef_init=coef_init, intercept_init=intercept_init
-            )
+        with published(self) as worker:
+            worker._fit(X, y, sample_weight, coef_init=coef_init, intercept_init=intercept_init)
+        return self
 
     def _initial(
         self, shape: tuple[int, int], dtype: npt.DTypeLike, random: np.random.RandomState
@@ -524,35 +531,43 @@ class Perceptron(_SingleLayer):
     ) -> tuple[Array, Array]:
         problems = self._problems(data, coef, intercept, random)
         self.n_iter_ = 0
-        with self._map(len(problems)) as run, _interruptible():
+        with _interruptible(), self._map(len(problems)) as run:
             while self.n_iter_ < max_iter:
-                costs = list(run([p.run_epoch for p in problems if p.running]))
-                if not np.isfinite(costs).all():
-                    raise ValueError(
-                        f"Floating-point under-/overflow occurred at epoch #{self.n_iter_ + 1}. "
-                        "Scaling input data with StandardScaler or MinMaxScaler might help."
-                    )
+                costs = run([p.run_epoch for p in problems if p.running])
+                self._require_finite(costs)
                 self._note_epoch(float(np.sum(costs)))
                 if not any(p.running for p in problems):
                     break
         trained = [p.network.read() for p in problems]
-        return (
-            np.stack([stored * stored.dtype.type(scale) for stored, scale, _ in trained]),
-            # float64 for two classes, else of the weights' type: as scikit-learn has them
-            np.array([b for _, _, b in trained], None if len(trained) == 1 else data.dtype),
-        )
+        coef = np.stack([stored * stored.dtype.type(scale) for stored, scale, _ in trained])
+        # float64 for two classes, else of the weights' type: as scikit-learn has them
+        dtype = None if len(trained) == 1 else data.dtype
+        intercept = np.array([b for _, _, b in trained], dtype)
+        self._require_finite(coef, intercept)  # of an epoch that was interrupted
+        return coef, intercept
+
+    def _require_finite(self, *values: Any) -> None:
+        if not all(np.isfinite(value).all() for value in values):
+            raise ValueError(
+                f"Floating-point under-/overflow occurred at epoch #{self.n_iter_ + 1}. "
+                "Scaling input data with StandardScaler or MinMaxScaler might help."
+            )
 
     @contextmanager
-    def _map(self, n_problems: int) -> Iterator[Callable[[Iterable[Any]], Iterable[float]]]:
-        """Calls functions, on several threads where that was asked for."""
+    def _map(self, n_problems: int) -> Iterator[Callable[[Iterable[_Epoch]], list[float]]]:
+        """Runs epochs, on several threads where that was asked for; an interrupt ends them all."""
         from joblib import effective_n_jobs
 
         workers = min(effective_n_jobs(self.n_jobs), n_problems)
+        ended = Event()
         if workers == 1:
-            yield lambda functions: (function() for function in functions)
-        else:
-            with ThreadPoolExecutor(workers) as pool:
-                yield lambda functions: pool.map(lambda function: function(), functions)
+            yield lambda epochs: [epoch(ended.is_set) for epoch in epochs]
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                yield lambda epochs: list(pool.map(lambda epoch: epoch(ended.is_set), epochs))
+            finally:
+                ended.set()
 
     def _problems(
         self, data: _Data, coef: Array, intercept: Array, random: np.random.RandomState
@@ -787,8 +802,9 @@ class Adaline(_SingleLayer):
             non-finite weights. The estimator then is as it was before the call.
         """
         check_parameters(self, self._rules)
-        with unchanged_on_error(self):
-            return self._fit(X, y, sample_weight)
+        with published(self) as worker:
+            worker._fit(X, y, sample_weight)
+        return self
 
     def _initial(
         self, shape: tuple[int, int], dtype: npt.DTypeLike, random: np.random.RandomState
@@ -830,7 +846,7 @@ class Adaline(_SingleLayer):
         self.n_iter_ = 0
         with _interruptible():
             while self.n_iter_ < max_iter:
-                mean, _, _, _, raised = network.train(
+                (_, loss, *_), raised = network.train(
                     data.x,
                     targets,
                     weights,
@@ -844,7 +860,7 @@ class Adaline(_SingleLayer):
                 )
                 if raised is not None:
                     raise raised
-                cost = mean * k * total  # the mean is one over the outputs too
+                cost = loss / data.n * k * total  # the mean is one over the outputs too
                 self._require_finite(cost)
                 self._note_epoch(cost)
                 if patience.ends_with(cost):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -22,9 +22,12 @@ from fastmlp._base import (
     SavableMixin,
     check_classes,
     check_sample_weight,
-    unchanged_on_error,
+    converted,
+    published,
+    snapshot,
 )
 from fastmlp._callbacks import Callbacks, CallbackSupportMixin, with_callbacks
+from fastmlp._checkpoint import Checkpoint
 from fastmlp._network import (
     ACTIVATION_NAMES,
     INIT_NAMES,
@@ -34,6 +37,7 @@ from fastmlp._network import (
     initial_blocks,
 )
 from fastmlp._parameters import (
+    Rule,
     any_of,
     array_like,
     boolean,
@@ -52,13 +56,15 @@ from fastmlp._parameters import (
 )
 from fastmlp._schedules import SCHEDULES, SGD_SCHEDULES, Schedule
 from fastmlp._training import (
+    RECORDS,
     Data,
     Optimizer,
+    Training,
     Validation,
+    all_finite,
     as_block,
-    check_finite,
+    divergence,
     fit_lbfgs,
-    fit_stochastic,
     flat_order,
     is_native_array,
     n_threads,
@@ -71,6 +77,7 @@ _activation = option(*ACTIVATION_NAMES)
 _parameter = any_of(real(0), nothing)
 _rate = real(0, 1)
 _positive = real(0, brackets="()")
+_seconds = Rule(lambda value: isinstance(value, float) and 0 < value < np.inf, "a float above 0")
 
 _RULES = {
     "hidden_layer_sizes": any_of(array_like, integer(1)),
@@ -96,6 +103,8 @@ _RULES = {
     "power_t": real(0),
     "max_iter": integer(1),
     "max_time": any_of(_positive, nothing),
+    "checkpoint": any_of(instance((str, os.PathLike), "str or os.PathLike"), nothing),
+    "checkpoint_every": any_of(integer(1), _seconds),
     "shuffle": boolean,
     "random_state": random_state,
     "tol": real(0),
@@ -233,7 +242,14 @@ _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
         What validation samples are scored by: None is accuracy or R2, 'loss' minus the loss, else
         a scikit-learn scorer or its name, called with arrays.
     max_time : float or None, default=None
-        Seconds after which training ends with the step at hand, and keeps its model."""
+        Seconds after which training ends with the step at hand, and keeps its model.
+    checkpoint : str, path-like or None, default=None
+        A file for the state of `fit`. The same call, made again after the process was ended or the
+        fit interrupted, goes on from it to the same model, bit by bit; with another call it is an
+        error. A fit that ends removes it. Needs the package safetensors (``fastmlp[save]``).
+    checkpoint_every : int or float, default=60.0
+        Epochs (int; iterations of 'lbfgs') or seconds (float) from one writing of the file to the
+        next; 1 is each epoch."""
 
 _ATTRIBUTES = """loss_ : float
         The training loss of the last epoch or iteration, penalty included.
@@ -380,6 +396,8 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
     warmup_epochs: int
     scoring: str | Callable[..., float] | None
     max_time: float | None
+    checkpoint: str | os.PathLike[str] | None
+    checkpoint_every: float
 
     def _set_parameters(self, parameters: dict[str, Any]) -> None:
         for name in self._rules:
@@ -466,10 +484,9 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             )
         if X_val is None and sample_weight_val is not None:
             raise ValueError("sample_weight_val needs X_val and y_val.")
-        with unchanged_on_error(self):
-            return self._fit(
-                X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False
-            )
+        with published(self) as worker:
+            worker._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False)
+        return self
 
     def _layer_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes
@@ -550,7 +567,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         y = self._labels_of(y, scored)
         return Data(native_rows(X, dtype), targets, weights, n, X, y, scored, sample_weight)
 
-    @with_callbacks  # within `unchanged_on_error`: a fit that fails must be torn down first
+    @with_callbacks
     def _fit(
         self,
         X: Any,
@@ -559,7 +576,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         validation_data: tuple[Any, Any, Any] = (None, None, None),
         *,
         incremental: bool,
-    ) -> Self:
+    ) -> None:
         stochastic = self.solver != "lbfgs"
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         if incremental and self.early_stopping:
@@ -578,7 +595,8 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         architecture = self._architecture(X.shape[1])
         self._hidden_layers = [(*layer[:3], 0.0) for layer in architecture.hidden]
         self._trained_loss = architecture.loss
-        random = check_random_state(self.random_state)
+        checkpoint = Checkpoint(None if incremental else self.checkpoint, self.checkpoint_every)
+        random = checkpoint.random_state(self.random_state)
         if first:
             self.t_ = 0
             self.n_layers_ = len(architecture.units)
@@ -588,7 +606,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             blocks = self._blocks(dtype)
             self._check_goes_on(blocks, architecture)
 
-        train, validation = None, None
+        train, own, validation = None, None, None
         if validation_data[0] is not None:
             if not stochastic:
                 raise ValueError("X_val is for first-order solvers. Got solver='lbfgs'.")
@@ -612,6 +630,14 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
 
         batch = self._batch_size(data.n if train is None else len(train)) if stochastic else data.n
         optimizer = self._make_optimizer(blocks, random, goes_on=incremental)
+        if stochastic:
+            self._start_records(blocks, validation, goes_on=not first)
+        checkpoint.begin(
+            self,
+            data=[data.x, data.targets, data.weights, *getattr(self, "classes_", ())],
+            validation=own and [own.x, own.targets, own.weights],
+            start=[blocks, [getattr(self, name) for name in RECORDS if stochastic]],
+        )
         network = architecture.open(
             dtype,
             alpha=self.alpha,
@@ -622,8 +648,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         )
         callbacks = Callbacks(self, X, data.y, sample_weight, self.max_iter, self._fitted)
         if stochastic:
-            self._start_records(blocks, validation, goes_on=not first)
-            blocks = fit_stochastic(
+            training = Training(
                 self,
                 network,
                 blocks,
@@ -633,16 +658,19 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
                 optimizer,
                 random,
                 callbacks,
+                checkpoint,
                 one_epoch=incremental,
             )
+            blocks = training.run()
             self._optimizer = optimizer
         else:
-            blocks = fit_lbfgs(self, network, blocks, data, callbacks)
+            blocks = fit_lbfgs(self, network, blocks, data, callbacks, checkpoint)
 
-        check_finite(blocks)
+        if not all_finite(blocks):
+            raise ValueError(divergence(self, blocks))
         self.__dict__.update(self._fitted(blocks))
         callbacks.fit_ended(blocks)
-        return self
+        checkpoint.end()
 
     def _check_goes_on(self, blocks: Blocks, architecture: Architecture) -> None:
         """Whether training can go on from the earlier fit's parameters."""
@@ -684,6 +712,8 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             ("validation_loss_curve_", watched),
         ):
             setattr(self, name, list(earlier.get(name) or ()) if kept else None)
+        self.n_iter_ = 0
+        self.loss_ = earlier.get("loss_", np.nan)
         self._no_improvement_count = earlier.get("_no_improvement_count", 0)
         best_loss, best_score = earlier.get("best_loss_"), earlier.get("best_validation_score_")
         self.best_loss_ = np.inf if best_loss is None else best_loss
@@ -837,16 +867,17 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             There is no such layer.
         """
         check_is_fitted(self)
-        n = self.n_layers_ - 2
+        fitted = snapshot(self)
+        n = fitted.n_layers_ - 2
         if n == 0:
             raise ValueError("The network has no hidden layer.")
         if not isinstance(layer, Integral) or not -n <= layer < n:
             raise ValueError(f"layer must be an int in [{-n}, {n}), of {n} hidden. Got {layer!r}.")
         layers = int(layer) % n + 1
-        rows, blocks = self._check_rows(X)
-        hidden = self._hidden()
+        rows, blocks = fitted._check_rows(X)
+        hidden = fitted._hidden()
         slopes = sum(name == "prelu" for name, *_ in hidden[:layers])
-        first_slopes = 2 * (self.n_layers_ - 1)
+        first_slopes = 2 * (fitted.n_layers_ - 1)
         chosen = blocks[: 2 * layers] + blocks[first_slopes : first_slopes + slopes]
         return _native.predict(
             chosen, hidden[:layers], None, rows, n_threads=n_threads(self.n_jobs)
@@ -880,13 +911,14 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         """
         check_is_fitted(self)
         check_parameters(self, self._rules)
-        differentiate, blocks = self._differentiable(X, y, sample_weight, self.coefs_[0].dtype)
+        fitted = snapshot(self)
+        differentiate, blocks = fitted._differentiable(X, y, sample_weight, self.coefs_[0].dtype)
         loss, gradient = differentiate(blocks)
         if flat:
-            places = flat_order(self.n_layers_ - 1, len(blocks))
+            places = flat_order(fitted.n_layers_ - 1, len(blocks))
             return loss, np.concatenate([gradient[place].ravel() for place in places])
-        parts = self._fitted(gradient)
-        slopes = parts.get("activation_slopes_", [None] * (self.n_layers_ - 2))
+        parts = fitted._fitted(gradient)
+        slopes = parts.get("activation_slopes_", [None] * (fitted.n_layers_ - 2))
         return loss, [
             (weight, bias) if slope is None else (weight, bias, slope)
             for weight, bias, slope in zip(
@@ -901,12 +933,11 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
 
         The parameters are copies.
         """
-        with unchanged_on_error(self):
-            X, y = self._check_X_y(X, y, reset=False)
-            data = self._make_data(X, y, sample_weight, dtype, "some")
-            architecture = self._architecture(self.n_features_in_)
-            blocks = self._blocks(dtype)
-            self._check_goes_on(blocks, architecture)
+        X, y = self._check_X_y(X, y, reset=False)
+        data = self._make_data(X, y, sample_weight, dtype, "some")
+        architecture = self._architecture(self.n_features_in_)
+        blocks = self._blocks(dtype)
+        self._check_goes_on(blocks, architecture)
         network = architecture.open(
             dtype,
             alpha=self.alpha,
@@ -1120,6 +1151,8 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         warmup_epochs: int = 0,
         scoring: str | Callable[..., float] | None = None,
         max_time: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
         loss: str = "log_loss",
         label_smoothing: float = 0.0,
         class_weight: dict[Any, float] | str | None = None,
@@ -1151,9 +1184,10 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
             As for `fit`, and for labels outside of `classes`.
         """
         check_parameters(self, self._rules)
-        with unchanged_on_error(self):
-            self._set_classes(y, classes)
-            return self._fit(X, y, sample_weight, incremental=True)
+        with published(self) as worker:
+            worker._set_classes(y, classes)
+            worker._fit(X, y, sample_weight, incremental=True)
+        return self
 
     def _set_classes(self, y: Any, classes: Any) -> None:
         """Take the `classes` of a first `partial_fit`; hold those of a later one against them."""
@@ -1333,10 +1367,11 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
         """
-        outputs = self._forward(X)
-        if self._is_multilabel():  # sparse y gives sparse predictions
-            return self._label_binarizer.inverse_transform(self._decide(outputs))
-        return self.classes_[self._decide(outputs)]
+        fitted = snapshot(self)
+        decided = fitted._decide(fitted._forward(X))
+        if fitted._is_multilabel():  # sparse y gives sparse predictions
+            return fitted._label_binarizer.inverse_transform(decided)
+        return fitted.classes_[decided]
 
     @available_if(_has_margins)
     def decision_function(self, X: Any) -> Array:
@@ -1352,8 +1387,9 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             Of two classes one value, above 0 for ``classes_[1]``.
         """
-        outputs = self._forward(X)
-        return outputs[:, 0] if self.n_outputs_ == 1 and not self._is_multilabel() else outputs
+        fitted = snapshot(self)
+        outputs = fitted._forward(X)
+        return outputs[:, 0] if fitted.n_outputs_ == 1 and not fitted._is_multilabel() else outputs
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Array:
@@ -1370,12 +1406,13 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
             In the order of `classes_`; of multilabel each label's own probability. With
             ``loss='squared_error'`` the outputs of several classes, divided by their sum.
         """
-        probabilities = self._forward(X)
-        if self.n_outputs_ == 1:
+        fitted = snapshot(self)
+        probabilities = fitted._forward(X)
+        if fitted.n_outputs_ == 1:
             return np.hstack([1 - probabilities, probabilities])
-        if self._loss_name() == "logistic_squared_error" and not self._is_multilabel():
+        if fitted._loss_name() == "logistic_squared_error" and not fitted._is_multilabel():
             total = probabilities.sum(axis=1, keepdims=True)
-            probabilities[total[:, 0] == 0] = 1 / self.n_outputs_  # all outputs underflowed
+            probabilities[total[:, 0] == 0] = 1 / fitted.n_outputs_  # all outputs underflowed
             total[total == 0] = 1
             probabilities /= total
         return probabilities
@@ -1517,6 +1554,8 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
         warmup_epochs: int = 0,
         scoring: str | Callable[..., float] | None = None,
         max_time: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
         quantile: float = 0.5,
         huber_delta: float = 1.0,
     ) -> None:
@@ -1545,8 +1584,9 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
             As for `fit`.
         """
         check_parameters(self, self._rules)
-        with unchanged_on_error(self):
-            return self._fit(X, y, sample_weight, incremental=True)
+        with published(self) as worker:
+            worker._fit(X, y, sample_weight, incremental=True)
+        return self
 
     def _encode_targets(self, y: Array, dtype: npt.DTypeLike, labels: str) -> tuple[Array, Array]:
         if issparse(y) or y.dtype.kind not in "fiub":
@@ -1556,7 +1596,7 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
                 f"Some value(s) of y are out of the valid range of the loss {self.loss!r}: "
                 f"must be {'>=' if self.loss == 'poisson' else '>'} 0, got {np.min(y)}."
             )
-        targets = np.asarray(y.reshape(len(y), -1), dtype=dtype, order="C")
+        targets = converted(y.reshape(len(y), -1), dtype, "y")
         self.n_outputs_ = targets.shape[1]
         return targets, y
 
@@ -1585,5 +1625,5 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        predicted = self._forward(X)
-        return predicted.ravel() if self.n_outputs_ == 1 else predicted
+        predicted = snapshot(self)._forward(X)
+        return predicted.ravel() if predicted.shape[1] == 1 else predicted

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import type_check_only
 
-from fastmlp._typing import Array, Blocks, Order, Rows
+from fastmlp._typing import Array, Blocks, Epoch, Order, Rows
 
 # names with the default of their parameter, None where they have none
 ACTIVATIONS: dict[str, float | None]
@@ -83,9 +83,10 @@ class _Network:
         max_norm: float = ...,
         seed: int = 0,
         bias_rate: float = 1.0,
+        epoch: Epoch = ...,
         stop: Callable[[], bool] | None = None,
         n_threads: int,
-    ) -> tuple[float, float, int, int, BaseException | None]: ...
+    ) -> tuple[Epoch, BaseException | None]: ...
     def gradient(
         self,
         x: Rows,
@@ -114,7 +115,9 @@ class _Perceptron:
         rate: float,
         bias_rate: float,
     ) -> None: ...
-    def epoch(self, order: Order | None) -> float: ...
+    def epoch(
+        self, order: Order | None, stop: Callable[[], bool] | None = None
+    ) -> tuple[float, BaseException | None]: ...
     def read(self) -> tuple[Array, float, float]: ...
 
 class Perceptron32(_Perceptron): ...

@@ -1,32 +1,35 @@
-"""Fitted estimators in safetensors files: arrays as tensors, all else as JSON in the metadata.
+"""Fitted estimators in files (`_files`): `save` and `load`.
 
 Reading a file runs no code. What is made of it is built from the tables in this module and held
 against the estimator's own rules; whatever does not fit is a ValueError that says what.
-
-Format 1: the metadata have one key, 'fastmlp', whose text is the configuration; the tensor 'sha256'
-is the SHA-256 of that text and of all other tensors in the order of their names (`_digest`).
 """
 
-import hashlib
-import json
 import os
-import re
-import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import fields, replace
 from importlib.metadata import version
 from itertools import pairwise
-from math import isfinite
-from numbers import Integral, Real
-from typing import Any, BinaryIO
+from numbers import Real
+from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.utils.validation import check_is_fitted
 
 from fastmlp import _native
+from fastmlp._files import (
+    Decoder,
+    Encoder,
+    explained,
+    is_count,
+    library,
+    parse,
+    read,
+    replace_file,
+    to_bytes,
+    to_text,
+)
 from fastmlp._linear import Adaline, Perceptron
 from fastmlp._mlp import MLPClassifier, MLPRegressor
 from fastmlp._parameters import Rule, boolean, check_parameters, integer, option, real
@@ -34,212 +37,19 @@ from fastmlp._schedules import Schedule
 from fastmlp._training import Optimizer
 from fastmlp._typing import Array
 
-FORMAT = 1
+_KIND = "fastmlp"
+FORMAT = 2
 
 # Parameters that came after format 1, and the format that brought each: files of an earlier one do
 # not have it, and it takes its default. Who adds a parameter raises FORMAT and names it here.
-_SINCE: dict[str, int] = {}
+_SINCE = {"checkpoint": 2, "checkpoint_every": 2}
 
 _ESTIMATORS: dict[str, Any] = {
     cls.__name__: cls for cls in (MLPClassifier, MLPRegressor, Perceptron, Adaline)
 }
-_MAX_HEADER = 100_000_000  # bytes; the library's limit
-_DTYPES = {
-    **{f"{sign}{bits}": np.dtype(f"{kind}int{bits}")
-       for sign, kind in (("I", ""), ("U", "u")) for bits in (8, 16, 32, 64)},
-    **{f"F{bits}": np.dtype(f"float{bits}") for bits in (16, 32, 64)},
-    "BOOL": np.dtype(bool),
-}  # fmt: skip
-_SCALARS = {dtype.name: dtype.type for dtype in _DTYPES.values()}
-
-
-# --- values --------------------------------------------------------------------------------------
-
-
-class _Encoder:
-    """Turns values into JSON; arrays become tensors, which it collects.
-
-    None, bool, int, str, finite float and list are JSON's own; all else is an object with one key
-    that names the kind.
-    """
-
-    def __init__(self) -> None:
-        self.tensors: dict[str, Array] = {}
-
-    def encode(self, value: Any, place: str) -> Any:
-        """JSON that `_Decoder.decode` turns back into `value`; `place` names its tensors."""
-        kind = type(value)
-        if value is None or kind in (bool, int, str):
-            return value
-        if kind is float:
-            return value if isfinite(value) else {"float": repr(value)}
-        if kind is np.str_:
-            return str(value)
-        if kind in _SCALARS.values():
-            return {"numpy": [value.dtype.name, self.encode(value.item(), place)]}
-        if kind in (list, tuple):
-            items = [self.encode(item, f"{place}.{i}") for i, item in enumerate(value)]
-            return items if kind is list else {"tuple": items}
-        if kind is dict:
-            pairs = enumerate(value.items())
-            return {"dict": [self.encode(list(pair), f"{place}.{i}") for i, pair in pairs]}
-        if kind is np.ndarray:
-            return self._encode_array(value, place)
-        if issparse(value):
-            value = value.tocsr()
-            parts = [value.data, value.indices, value.indptr]
-            return {"csr": [list(map(int, value.shape)), self.encode(parts, place)]}
-        if kind is np.random.RandomState:
-            state = value.get_state(legacy=False)
-            if state["bit_generator"] == "MT19937":
-                values = [*state["state"].values(), state["has_gauss"], state["gauss"]]
-                return {"random_state": self.encode(values, place)}
-        raise ValueError(f"{place} holds {value!r:.200} of {kind}, which a file cannot hold")
-
-    def _encode_array(self, array: Array, place: str) -> Any:
-        if array.dtype.kind == "O" and array.ndim == 1:
-            items = array.tolist()
-            if all(isinstance(item, str) for item in items):
-                return {"strings": [str(item) for item in items]}
-            raise ValueError(f"{place} holds objects other than str, which a file cannot hold")
-        native = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
-        if native.dtype.kind == "U" and native.itemsize:  # as code points
-            native = native[..., None].view(np.uint32)
-        if native.dtype not in _DTYPES.values():
-            raise ValueError(f"{place} is an array of {array.dtype}, which a file cannot hold")
-        self.tensors[place] = native
-        return {"array": [place, array.dtype.str]}
-
-
-class _Decoder:
-    """Turns JSON and tensors back into values; takes each tensor once."""
-
-    def __init__(self, tensors: dict[str, Array]) -> None:
-        self.tensors = dict(tensors)
-
-    def decode(self, code: Any) -> Any:
-        """The value that was encoded."""
-        if isinstance(code, list):
-            return [self.decode(item) for item in code]
-        if isinstance(code, float) and not isfinite(code):
-            raise ValueError("a number is too large")
-        if isinstance(code, int) and abs(code) >= 2**64:
-            raise ValueError("a whole number is too large")
-        if not isinstance(code, dict):
-            return code
-        kind = next(iter(code), None)
-        decoders: dict[Any, Callable[[Any], Any]] = {
-            "float": self._float,
-            "numpy": self._scalar,
-            "tuple": lambda items: tuple(self._list(items)),
-            "dict": self._dict,
-            "array": self._array,
-            "strings": self._strings,
-            "csr": self._csr,
-            "random_state": self._random_state,
-        }
-        if len(code) != 1 or kind not in decoders:
-            raise ValueError(f"no kind of value is called {list(code)!r:.100}")
-        return decoders[kind](code[kind])
-
-    def _list(self, items: Any, n: int | None = None) -> list[Any]:
-        """Decode a list, of n items."""
-        if not isinstance(items, list) or n not in (None, len(items)):
-            raise ValueError(f"a list is expected in the place of {items!r:.100}")
-        return [self.decode(item) for item in items]
-
-    def _float(self, text: Any) -> float:
-        if text not in ("inf", "-inf", "nan"):
-            raise ValueError(f"{text!r:.100} is no number")
-        return float(text)
-
-    def _scalar(self, code: Any) -> Any:
-        name, value = self._list(code, 2)
-        if not isinstance(name, str) or name not in _SCALARS:
-            raise ValueError(f"no kind of number is called {name!r:.100}")
-        if type(value) not in (bool, int, float):
-            raise ValueError(f"{value!r:.100} is no {name}")
-        try:
-            scalar = _SCALARS[name](value)
-        except OverflowError as error:
-            raise ValueError(f"{value!r:.100} is no {name}") from error
-        if scalar != value and value == value:
-            raise ValueError(f"{value!r:.100} is no {name}")
-        return scalar
-
-    def _dict(self, code: Any) -> dict[Any, Any]:
-        pairs = [self._list(pair, 2) for pair in code] if isinstance(code, list) else None
-        if pairs is None or any(not np.isscalar(key) for key, _ in pairs):
-            raise ValueError("a dict is not a list of keys and values")
-        return dict(pairs)
-
-    def _strings(self, code: Any) -> Array:
-        items = self._list(code)
-        if any(type(item) is not str for item in items):
-            raise ValueError("an array of str holds other objects")
-        array = np.empty(len(items), dtype=object)
-        array[:] = items
-        return array
-
-    def _array(self, code: Any) -> Array:
-        name, dtype = self._list(code, 2)
-        tensor = self.tensors.pop(name, None) if isinstance(name, str) else None
-        if tensor is None:
-            raise ValueError(f"there is no tensor {name!r:.100}, or it is used twice")
-        if not isinstance(dtype, str) or not re.fullmatch("[<>|][biufU][0-9]{1,9}", dtype):
-            raise ValueError(f"tensor {name!r} has an unknown dtype {dtype!r:.100}")
-        if tensor.dtype == bool and np.any(tensor.view(np.uint8) > 1):
-            raise ValueError(f"tensor {name!r} holds other numbers than truth values")
-        if dtype[1] == "U":
-            if tensor.dtype != np.uint32 or not tensor.ndim or tensor.shape[-1] != int(dtype[2:]):
-                raise ValueError(f"tensor {name!r} does not hold strings of dtype {dtype}")
-            if not tensor.shape[-1] or np.any(tensor > 0x10FFFF):
-                raise ValueError(f"tensor {name!r} holds numbers that are no characters")
-            tensor = tensor.view(f"U{tensor.shape[-1]}")[..., 0]
-        native = tensor.dtype.str[1:]
-        if dtype[1:] != native:
-            raise ValueError(f"tensor {name!r} has dtype {tensor.dtype}, not {dtype}")
-        return tensor.astype(dtype)  # a copy, which is the reader's own
-
-    def _csr(self, code: Any) -> Any:
-        shape, parts = self._list(code, 2)
-        if (
-            not isinstance(shape, list)
-            or len(shape) != 2
-            or any(not _is_count(size) or size >= 2**31 for size in shape)
-            or not isinstance(parts, list)
-            or len(parts) != 3
-            or any(not isinstance(part, np.ndarray) or part.ndim != 1 for part in parts)
-            or any(part.dtype.kind != "i" for part in parts[1:])
-            or len(parts[2]) != shape[0] + 1
-        ):
-            raise ValueError("a sparse matrix has parts that do not fit")
-        matrix = csr_matrix(tuple(parts), shape=shape)
-        matrix.check_format(full_check=True)
-        return matrix
-
-    def _random_state(self, code: Any) -> np.random.RandomState:
-        key, pos, has_gauss, gauss = self._list(code, 4)
-        if (
-            not isinstance(key, np.ndarray)
-            or key.dtype != np.uint32
-            or key.shape != (624,)
-            or not _is_count(pos)
-            or pos > 624
-            or has_gauss not in (0, 1)
-            or not isinstance(gauss, float)
-        ):
-            raise ValueError("the state of a RandomState does not fit")
-        random = np.random.RandomState()
-        random.set_state(("MT19937", key, int(pos), int(has_gauss), gauss))
-        return random
 
 
 # --- what a fitted estimator is made of ----------------------------------------------------------
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _is_number(value: Any) -> bool:
@@ -254,7 +64,7 @@ def _list_of(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(accepts(item) for item in value)
 
 
-_count = Rule(_is_count, "a count")
+_count = Rule(is_count, "a count")
 _number = Rule(_is_number, "a number")
 _number_or_none = Rule(lambda value: value is None or _is_number(value), "a number or None")
 _numbers = Rule(_list_of(_is_number), "a list of numbers")
@@ -362,7 +172,7 @@ def _require(value: Any, rule: Rule, name: str) -> Any:
 def _describe(estimator: Any) -> tuple[dict[str, Any], dict[str, Array]]:
     """The configuration, ready for JSON, and the tensors."""
     cls = type(estimator)
-    encoder = _Encoder()
+    encoder = Encoder()
     parameters = estimator.get_params(deep=False)
     state = {name: value for name, value in vars(estimator).items() if name not in parameters}
     state.pop("_skl_callbacks", None)  # code
@@ -395,10 +205,12 @@ def _describe(estimator: Any) -> tuple[dict[str, Any], dict[str, Array]]:
     return config, encoder.tensors
 
 
-def _encode_parameter(encoder: _Encoder, cls: Any, name: str, value: Any) -> Any:
+def _encode_parameter(encoder: Encoder, cls: Any, name: str, value: Any) -> Any:
     known = (list, tuple, np.ndarray, int, float)
     if name == "hidden_layer_sizes" and not isinstance(value, known):
         value = tuple(value)  # a range, a series
+    if isinstance(value, os.PathLike):
+        value = os.fsdecode(value)
     try:
         return encoder.encode(value, f"parameters.{name}")
     except ValueError as error:
@@ -419,7 +231,7 @@ def _fits(optimizer: Optimizer, estimator: Any) -> bool:
     return all([block.shape for block in state] == shapes for state in optimizer.state)
 
 
-def _encode_optimizer(encoder: _Encoder, optimizer: Optimizer, estimator: Any) -> dict[str, Any]:
+def _encode_optimizer(encoder: Encoder, optimizer: Optimizer, estimator: Any) -> dict[str, Any]:
     schedule = optimizer.schedule
     if callable(schedule.name):  # the parameter has been changed since: go on by the new schedule
         epoch = schedule.epoch
@@ -449,7 +261,7 @@ def _restore(config: Any, tensors: dict[str, Array]) -> Any:
     if not isinstance(name, str) or name not in _ESTIMATORS:
         raise ValueError(f"it holds an unknown class {name!r:.100}")
     cls = _ESTIMATORS[name]
-    decoder = _Decoder(tensors)
+    decoder = Decoder(tensors)
     added = {key for key, since in _SINCE.items() if config["format"] < since}
     names = cls().get_params(deep=False).keys()
     _require_keys(config["parameters"], names - added, what=f"parameters of {name}")
@@ -478,7 +290,7 @@ def _restore(config: Any, tensors: dict[str, Array]) -> Any:
     return estimator
 
 
-def _restore_labels(decoder: _Decoder, code: Any) -> Any:
+def _restore_labels(decoder: Decoder, code: Any) -> Any:
     from sklearn.preprocessing import LabelBinarizer
 
     if code is None:  # of probabilities
@@ -491,7 +303,7 @@ def _restore_labels(decoder: _Decoder, code: Any) -> Any:
     return binarizer
 
 
-def _restore_optimizer(decoder: _Decoder, code: Any, estimator: Any) -> Optimizer:
+def _restore_optimizer(decoder: Decoder, code: Any, estimator: Any) -> Optimizer:
     _require_keys(
         code, ("solver", "steps", "options", "schedule", "state"), what="optimizer's parts"
     )
@@ -655,97 +467,15 @@ def _check_labels(e: Any) -> None:
         raise ValueError(f"the weights of the classes do not fit {n} classes_")
 
 
-# --- bytes ---------------------------------------------------------------------------------------
-
-
-def _library() -> Any:
-    try:
-        import safetensors.numpy
-    except ImportError as error:
-        raise ImportError(
-            "Saving and loading models needs the package safetensors: "
-            "pip install 'fastmlp[save]' installs it."
-        ) from error
-    return safetensors
-
-
-def _digest(text: str, tensors: dict[str, Array]) -> Array:
-    """SHA-256 of all that a file holds."""
-    digest = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(repr((name, tensor.dtype.name, tensor.shape)).encode())
-        digest.update(tensor.reshape(-1).view(np.uint8).data)
-    return np.frombuffer(digest.digest(), dtype=np.uint8)
+# --- files ---------------------------------------------------------------------------------------
 
 
 def _to_bytes(estimator: Any) -> bytes:
-    library = _library()
+    library()
     config, tensors = _describe(estimator)
-    # sorted and one key: the library writes several in an order of its own, new in each process
-    text = json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    _restore(_parse(text), tensors)  # nothing is written that could not be read
-    tensors["sha256"] = _digest(text, tensors)
-    data = library.numpy.save(tensors, metadata={"fastmlp": text})
-    if int.from_bytes(data[:8], "little") > _MAX_HEADER:
-        raise ValueError("labels, names and curves together are longer than the format allows")
-    return bytes(data)
-
-
-def _parse(text: str | bytes) -> Any:
-    def refuse(name: str) -> Any:
-        raise ValueError(f"{name} is no JSON")
-
-    return json.loads(text, parse_constant=refuse)
-
-
-def _from_file(file: BinaryIO) -> Any:
-    """The estimator; all that is read before the checks is the header."""
-    library = _library()
-    size = os.fstat(file.fileno()).st_size
-    if not size:
-        raise ValueError("the file is empty")
-    length = int.from_bytes(file.read(8), "little")
-    if size < 8 or length > min(size - 8, _MAX_HEADER):
-        raise ValueError("it is no safetensors file, or cut off")
-    try:
-        header = _parse(file.read(length))
-    except ValueError as error:
-        raise ValueError(f"it is no safetensors file, or damaged: {error}") from error
-    metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    text = metadata.get("fastmlp") if isinstance(metadata, dict) else None
-    if not isinstance(text, str):
-        raise ValueError("fastmlp has not saved it")
-    config = _parse(text)
-    found = config.get("format") if isinstance(config, dict) else None
-    if type(found) is not int or found < 1:
-        raise ValueError(f"its format {found!r:.100} is unknown")
-    if found > FORMAT:
-        raise ValueError(
-            f"it has format {found}, of a newer version of fastmlp than this one, which reads "
-            f"up to {FORMAT}"
-        )
-    file.seek(0)
-    try:
-        parts = library.deserialize(file.read())
-    except library.SafetensorError as error:
-        raise ValueError(f"it is no safetensors file, or cut off or damaged: {error}") from error
-    tensors = {name: _tensor(name, part) for name, part in parts}
-    checksum = tensors.pop("sha256", np.empty(0))
-    if not np.array_equal(checksum, _digest(text, tensors)):
-        raise ValueError("it is damaged: the checksum does not fit the content")
-    return _restore(config, tensors)
-
-
-def _tensor(name: str, part: dict[str, Any]) -> Array:
-    dtype, shape = part["dtype"], part["shape"]
-    if dtype not in _DTYPES:
-        raise ValueError(f"tensor {name!r:.100} has the dtype {dtype}, which no model has")
-    stored = _DTYPES[dtype].newbyteorder("<")
-    values = np.frombuffer(part["data"], dtype=stored).reshape(shape)
-    return values.astype(_DTYPES[dtype], copy=False)
-
-
-# --- files ---------------------------------------------------------------------------------------
+    text = to_text(config)
+    _restore(parse(text), tensors)  # nothing is written that could not be read
+    return to_bytes(_KIND, text, tensors)
 
 
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:
@@ -783,42 +513,9 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
             f"not a {type(estimator).__name__}."
         )
     check_is_fitted(estimator)
-    try:
+    with explained(f"{type(estimator).__name__} cannot be saved"):
         data = _to_bytes(estimator)
-    except ValueError as error:
-        raise ValueError(
-            f"{type(estimator).__name__} cannot be saved: {_clause(error)}."
-        ) from error
-    replace_file(os.path.realpath(os.fsdecode(path)), data)
-
-
-def _clause(error: ValueError) -> str:
-    return str(error).removesuffix(".")
-
-
-def replace_file(path: str, data: bytes) -> None:
-    """Write a file under another name, then give it its name."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise IsADirectoryError(f"{path!r} is no file that could be replaced.")
-    folder = os.path.dirname(path)
-    temporary = os.path.join(folder, f".fastmlp-{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-    with suppress(OSError):  # the new name, too, is to outlast a power failure
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    replace_file(path, data)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -847,14 +544,5 @@ def load(path: str | os.PathLike[str]) -> Any:
         safetensors is not installed.
     """
     name = os.fsdecode(path)
-    _library()
-    os.stat(name)
-    try:
-        if not os.path.isfile(name):
-            raise ValueError("it is a folder, or no regular file")
-        with open(name, "rb") as file:
-            return _from_file(file)
-    except RecursionError as error:
-        raise ValueError(f"{name!r} cannot be loaded: it is nested too deeply.") from error
-    except ValueError as error:
-        raise ValueError(f"{name!r} cannot be loaded: {_clause(error)}.") from error
+    with explained(f"{name!r} cannot be loaded"):
+        return _restore(*read(name, _KIND, FORMAT))

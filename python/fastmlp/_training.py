@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
+from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import _native
 from fastmlp._callbacks import Callbacks
+from fastmlp._checkpoint import Checkpoint
 from fastmlp._network import Network
 from fastmlp._schedules import Schedule
-from fastmlp._typing import Array, Blocks, Order, Rows
+from fastmlp._typing import Array, Blocks, Epoch, Order, Rows
 
 
 def native_rows(X: Any, dtype: npt.DTypeLike) -> Rows:
@@ -137,20 +139,22 @@ class Optimizer:
         """The rate of the schedules that look back, as scikit-learn's optimizers hold it."""
         return self.schedule.slowed
 
-    def run_epoch(
+    def go_on(
         self,
         network: Network,
         data: Data,
         order: Order | None,
         rate: float,
-        deadline: float,
+        epoch: Epoch,
+        until: float,
         threads: int,
-    ) -> float:
-        """Train the network on the rows in `order`, once; returns the mean loss.
+    ) -> tuple[Epoch, BaseException | None]:
+        """Train the network on the rows in `order` that the epoch has not yet come to.
 
-        What a signal's handler raises, a KeyboardInterrupt, is raised between two steps.
+        Returns where the epoch stands, at its end or after the step in which the clock has passed
+        `until`, and what a signal's handler raised between two steps: a KeyboardInterrupt, or None.
         """
-        loss, _, steps, _, raised = network.train(
+        return network.train(
             data.x,
             data.targets,
             data.weights,
@@ -158,14 +162,11 @@ class Optimizer:
             solver=self.solver,
             steps=self.steps,
             rate=rate,
-            stop=None if deadline == np.inf else lambda: monotonic() > deadline,
+            epoch=epoch,
+            stop=None if until == np.inf else lambda: monotonic() > until,
             n_threads=threads,
             **self.options,
         )
-        self.steps += steps
-        if raised is not None:
-            raise raised
-        return loss
 
 
 def split_rows(
@@ -202,65 +203,57 @@ def split_rows(
     return train, validation
 
 
-def check_finite(blocks: Blocks) -> None:
-    """Refuse parameters that training has driven to infinity or NaN.
+def all_finite(blocks: Blocks) -> bool:
+    """Whether there is neither NaN nor infinity in any of the parameters."""
+    return all(np.isfinite(block).all() for block in blocks)
 
-    Raises
-    ------
-    ValueError
-        They are not finite.
+
+def divergence(estimator: Any, blocks: Blocks) -> str:
+    """What to say of a training that has led to a loss or to parameters that are not finite.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        With its latest loss.
+    blocks : list of ndarray
+        The parameters.
     """
-    if not all(np.isfinite(block).all() for block in blocks):
-        raise ValueError(
-            "Solver produced non-finite parameter weights. The input data may"
-            " contain large values and need to be preprocessed."
-        )
+    e = estimator
+    first_order = e.solver != "lbfgs"
+    advice = [f"scale X{'' if is_classifier(e) else ' and y'}, with StandardScaler for example"]
+    if first_order:
+        advice.append(f"choose a smaller learning rate (learning_rate_init={e.learning_rate_init})")
+        if e.clip_norm is None:
+            advice.append("set clip_norm")
+    weights = (
+        ""
+        if all_finite(blocks)
+        else " Solver produced non-finite parameter weights. The input data may contain large "
+        "values and need to be preprocessed."
+    )
+    return (
+        f"Training diverged in {'epoch' if first_order else 'iteration'} {e.n_iter_}, with a loss "
+        f"of {e.loss_:g}.{weights} What helps: {', or '.join(advice)}."
+    )
 
 
-class Progress:
-    """Watches loss or validation score from epoch to epoch, on the estimator's attributes."""
-
-    def __init__(self, estimator: Any, blocks: Blocks, validation: Validation | None) -> None:
-        self.estimator = estimator
-        self.validation = validation
-        self.best_blocks = blocks  # of early stopping; a warm start begins with the best so far
-
-    def note(self, network: Network) -> bool:
-        """Record an epoch that has ended, and whether it was an improvement."""
-        e = self.estimator
-        if self.validation is not None:
-            blocks = network.read(0)
-            score, loss = e._validation_score(blocks, self.validation)
-            e.validation_scores_.append(score)
-            e.validation_loss_curve_.append(loss)
-            if e.verbose:
-                print(f"Validation score: {score:f}")
-        if e.early_stopping:
-            improved = score >= e.best_validation_score_ + e.tol  # NaN is no progress
-            if score > e.best_validation_score_:
-                e.best_validation_score_ = score
-                self.best_blocks = blocks
-        else:
-            improved = not e.loss_ > e.best_loss_ - e.tol
-            e.best_loss_ = min(e.best_loss_, e.loss_)
-        e._no_improvement_count = 0 if improved else e._no_improvement_count + 1
-        return bool(improved)
+# what is recorded on the estimator from epoch to epoch
+RECORDS = (
+    "n_iter_",
+    "t_",
+    "loss_",
+    "loss_curve_",
+    "learning_rate_curve_",
+    "validation_scores_",
+    "validation_loss_curve_",
+    "best_loss_",
+    "best_validation_score_",
+    "_no_improvement_count",
+)
 
 
-def fit_stochastic(
-    estimator: Any,
-    network: Network,
-    blocks: Blocks,
-    data: Data,
-    train: Order | None,
-    validation: Validation | None,
-    optimizer: Optimizer,
-    random_state: np.random.RandomState,
-    callbacks: Callbacks,
-    *,
-    one_epoch: bool,
-) -> Blocks:
-    """Train by epochs of mini-batches until no progress, `max_iter`, `max_time` or an interrupt.
+class Training:
+    """Epochs of mini-batches until no progress, `max_iter`, `max_time` or an interrupt.
 
     Parameters
     ----------
@@ -279,82 +272,214 @@ def fit_stochastic(
     random_state : RandomState
         Draws the shuffles.
     callbacks : Callbacks
+    checkpoint : Checkpoint
     one_epoch : bool
         `partial_fit`: stop after one, with no verdict on convergence.
-
-    Returns
-    -------
-    list of ndarray
-        The trained parameters; with early stopping the best ones.
     """
-    e = estimator
-    n = data.n if train is None else len(train)
-    network.write(0, blocks)
-    for slot, state in enumerate(optimizer.state, start=1):
-        network.write(slot, [as_block(block, blocks[0].dtype) for block in state])
-    progress = Progress(e, blocks, validation)
-    permutation = np.arange(n)
-    order = train
-    threads = n_threads(e.n_jobs)
-    deadline = np.inf if e.max_time is None else monotonic() + e.max_time
-    e.n_iter_ = 0
-    try:
-        for _ in range(e.max_iter):
-            if e.shuffle:
-                shuffled = np.arange(n)
-                random_state.shuffle(shuffled)
-                permutation = permutation[shuffled]
-                order = permutation if train is None else train[permutation]
-            callbacks.epoch_begins()
-            rate = optimizer.schedule.next_rate()
-            loss = optimizer.run_epoch(network, data, order, rate, deadline, threads)
 
-            e.n_iter_ += 1
-            e.loss_ = loss
-            e.t_ += n
-            e.loss_curve_.append(loss)
-            e.learning_rate_curve_.append(rate)
-            if e.verbose:
-                print(f"Iteration {e.n_iter_}, loss = {loss:.8f}")
-            improved = progress.note(network)
-            if optimizer.schedule.epoch_ended(e.t_, improved):
-                e._no_improvement_count = 0
-            if callbacks.epoch_ended(lambda: network.read(0)):
-                break
+    def __init__(
+        self,
+        estimator: Any,
+        network: Network,
+        blocks: Blocks,
+        data: Data,
+        train: Order | None,
+        validation: Validation | None,
+        optimizer: Optimizer,
+        random_state: np.random.RandomState,
+        callbacks: Callbacks,
+        checkpoint: Checkpoint,
+        *,
+        one_epoch: bool,
+    ) -> None:
+        self.estimator = estimator
+        self.network = network
+        self.data = data
+        self.train = train
+        self.n = data.n if train is None else len(train)
+        self.validation = validation
+        self.optimizer = optimizer
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.one_epoch = one_epoch
+        self.threads = n_threads(estimator.n_jobs)
+        self.began = monotonic()
+        self.best_blocks = blocks  # of early stopping; a warm start begins with the best so far
+        self.permutation = np.arange(self.n)
+        self.rate = 0.0  # of the epoch at hand
+        self.epoch: Epoch | None = None  # where it stands; None between epochs
+        network.write(0, blocks)
+        for slot, state in enumerate(optimizer.state, start=1):
+            network.write(slot, [as_block(block, blocks[0].dtype) for block in state])
 
-            if e._no_improvement_count > e.n_iter_no_change:
-                what = "Validation score" if e.early_stopping else "Training loss"
-                reason = (
-                    f"{what} did not improve more than tol={e.tol:f} for "
-                    f"{e.n_iter_no_change:.0f} consecutive epochs."
-                )
-                if optimizer.schedule.gives_up(reason, e.verbose):
+    def state(self) -> dict[str, Any]:
+        """All that changes from step to step: `restore` makes a new training go on from it."""
+        optimizer, schedule = self.optimizer, self.optimizer.schedule
+        slots = range(1 + _native.SOLVER_SLOTS[optimizer.solver])
+        return {
+            "records": {name: getattr(self.estimator, name) for name in RECORDS},
+            "slots": [self.network.read(slot) for slot in slots],
+            "best": self.best_blocks if self.estimator.early_stopping else None,
+            "steps": optimizer.steps,
+            "schedule": [schedule.epoch, schedule.slowed, schedule.bad_epochs],
+            "rate": self.rate,
+            "epoch": self.epoch,
+            "permutation": self.permutation if self.estimator.shuffle else None,
+            "random_state": self.random_state,
+            "seconds": monotonic() - self.began,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        for name, value in state["records"].items():
+            setattr(self.estimator, name, value)
+        for slot, blocks in enumerate(state["slots"]):
+            self.network.write(slot, blocks)
+        if state["best"] is not None:
+            self.best_blocks = state["best"]
+        optimizer, schedule = self.optimizer, self.optimizer.schedule
+        optimizer.steps = state["steps"]
+        schedule.epoch, schedule.slowed, schedule.bad_epochs = state["schedule"]
+        self.rate, self.epoch = state["rate"], state["epoch"]
+        if state["permutation"] is not None:
+            self.permutation = state["permutation"]
+        self.random_state.set_state(state["random_state"].get_state(legacy=False))
+        self.began -= state["seconds"]
+
+    def run(self) -> Blocks:
+        """Train; returns the parameters, with early stopping the best ones."""
+        e, optimizer, network = self.estimator, self.optimizer, self.network
+        if self.checkpoint.state is not None:
+            self.restore(self.checkpoint.state)
+        deadline = np.inf if e.max_time is None else self.began + e.max_time
+        try:
+            while e.n_iter_ < e.max_iter:
+                self._run_epoch(deadline)
+                if not np.isfinite(e.loss_):
+                    self._tell_divergence()
                     break
-                e._no_improvement_count = 0
-            if one_epoch or monotonic() > deadline:
+                if optimizer.schedule.epoch_ended(e.t_, e._no_improvement_count == 0):
+                    e._no_improvement_count = 0
+                if self.callbacks.epoch_ended(lambda: network.read(0)):
+                    break
+
+                if e._no_improvement_count > e.n_iter_no_change:
+                    what = "Validation score" if e.early_stopping else "Training loss"
+                    reason = (
+                        f"{what} did not improve more than tol={e.tol:f} for "
+                        f"{e.n_iter_no_change:.0f} consecutive epochs."
+                    )
+                    if optimizer.schedule.gives_up(reason, e.verbose):
+                        break
+                    e._no_improvement_count = 0
+                if self.one_epoch or monotonic() > deadline:
+                    break
+                if e.n_iter_ == e.max_iter:
+                    warnings.warn(
+                        f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) "
+                        "reached and the optimization hasn't converged yet.",
+                        ConvergenceWarning,
+                        stacklevel=5,
+                    )
+        except KeyboardInterrupt:
+            self.checkpoint.keep()
+            if self.epoch is not None:
+                rows, loss, _, steps = self.epoch
+                optimizer.steps += steps
+                if e.n_iter_ == 0 and rows > 0:
+                    e.loss_ = loss / rows
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        slots = _native.SOLVER_SLOTS[optimizer.solver]
+        optimizer.state = [network.read(slot) for slot in range(1, 1 + slots)]
+        if not e.early_stopping:
+            return network.read(0)
+        if e.n_iter_ > 0 and np.isnan(e.validation_scores_[-e.n_iter_ :]).all():
+            warnings.warn(
+                "No score of the validation samples was a number, so there are no best weights: "
+                "those of the last epoch are kept. Are there enough samples, of every class?",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+            return network.read(0)
+        return self.best_blocks
+
+    def _run_epoch(self, deadline: float) -> None:
+        """Train for an epoch, or for the rest of the one at hand, and record it."""
+        e, checkpoint = self.estimator, self.checkpoint
+        if self.epoch is None:
+            if checkpoint.is_due(e.n_iter_):
+                checkpoint.write(e.n_iter_, self.state())
+            if e.shuffle:
+                shuffled = np.arange(self.n)
+                self.random_state.shuffle(shuffled)
+                self.permutation = self.permutation[shuffled]
+            self.rate = self.optimizer.schedule.next_rate()
+            self.epoch = (0, 0.0, 0.0, 0)
+        order = self.train
+        if e.shuffle:
+            order = self.permutation if order is None else order[self.permutation]
+        self.callbacks.epoch_begins()
+        while self.epoch[0] < self.n:
+            self.epoch, raised = self.optimizer.go_on(
+                self.network,
+                self.data,
+                order,
+                self.rate,
+                self.epoch,
+                min(deadline, checkpoint.due_at),
+                self.threads,
+            )
+            if raised is not None:
+                checkpoint.write(e.n_iter_, self.state())
+                raise raised
+            if monotonic() > deadline:
                 break
-            if e.n_iter_ == e.max_iter:
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) "
-                    "reached and the optimization hasn't converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=5,
-                )
-    except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=5)
-    slots = _native.SOLVER_SLOTS[optimizer.solver]
-    optimizer.state = [network.read(slot) for slot in range(1, 1 + slots)]
-    if not e.early_stopping:
-        return network.read(0)
-    if e.n_iter_ > 0 and np.isnan(e.validation_scores_[-e.n_iter_ :]).all():
-        warnings.warn(
-            "No score of the validation samples was a number, so there are no best weights: those "
-            "of the last epoch are kept. Are there enough samples, of every class?",
-            ConvergenceWarning,
-            stacklevel=5,
-        )
-        return network.read(0)
-    return progress.best_blocks
+            if monotonic() > checkpoint.due_at:
+                checkpoint.write(e.n_iter_, self.state())
+        self._record_epoch()
+
+    def _record_epoch(self) -> None:
+        """Record an epoch that has ended, and whether it was an improvement."""
+        e = self.estimator
+        assert self.epoch is not None
+        rows, total, _, steps = self.epoch
+        loss = total / rows
+        if self.validation is not None:  # before anything is recorded, for it may be interrupted
+            blocks = self.network.read(0)
+            score, validation_loss = e._validation_score(blocks, self.validation)
+            if np.isnan(validation_loss):  # whatever labels there are in NaN
+                score = np.nan
+            e.validation_scores_.append(score)
+            e.validation_loss_curve_.append(validation_loss)
+        self.optimizer.steps += steps
+        self.epoch = None
+        e.n_iter_ += 1
+        e.loss_ = loss
+        e.t_ += rows
+        e.loss_curve_.append(loss)
+        e.learning_rate_curve_.append(self.rate)
+        if e.verbose:
+            print(f"Iteration {e.n_iter_}, loss = {loss:.8f}")
+            if self.validation is not None:
+                print(f"Validation score: {score:f}")
+        if e.early_stopping:
+            improved = score >= e.best_validation_score_ + e.tol  # NaN is no progress
+            if score > e.best_validation_score_:
+                e.best_validation_score_ = score
+                self.best_blocks = blocks
+        else:
+            improved = not loss > e.best_loss_ - e.tol
+            e.best_loss_ = min(e.best_loss_, loss)
+        e._no_improvement_count = 0 if improved else e._no_improvement_count + 1
+
+    def _tell_divergence(self) -> None:
+        """An error, unless early stopping has weights from before."""
+        e = self.estimator
+        text = divergence(e, self.network.read(0))
+        if not e.early_stopping or e.best_validation_score_ == -np.inf:
+            raise ValueError(text)
+        warnings.warn(f"{text} The best weights so far are kept.", ConvergenceWarning, stacklevel=6)
 
 
 def flat_order(n_layers: int, n_blocks: int) -> list[int]:
@@ -367,11 +492,17 @@ def flat_order(n_layers: int, n_blocks: int) -> list[int]:
 
 
 def fit_lbfgs(
-    estimator: Any, network: Network, blocks: Blocks, data: Data, callbacks: Callbacks
+    estimator: Any,
+    network: Network,
+    blocks: Blocks,
+    data: Data,
+    callbacks: Callbacks,
+    checkpoint: Checkpoint,
 ) -> Blocks:
     """Minimise the loss over all rows with SciPy's L-BFGS-B, on the core's loss and gradient.
 
-    The parameters and returned blocks are as in `fit_stochastic`; the network keeps its gradient.
+    The parameters and returned blocks are as of `Training`; the network keeps its gradient. A
+    checkpoint holds all evaluations so far: played back to SciPy, they lead it the same way.
     """
     from scipy.optimize import minimize
 
@@ -381,7 +512,7 @@ def fit_lbfgs(
     ends = np.cumsum([blocks[place].size for place in places])
 
     def flat(blocks: Blocks) -> Array:
-        return np.concatenate([blocks[place].ravel() for place in places]).astype(np.float64)
+        return np.concatenate([blocks[place].ravel() for place in places])
 
     def unflat(theta: Array) -> Blocks:
         parts = np.split(theta.astype(dtype), ends[:-1])
@@ -391,41 +522,71 @@ def fit_lbfgs(
         return new
 
     threads = n_threads(e.n_jobs)
-
-    def loss_and_gradient(theta: Array) -> tuple[float, Array]:
-        network.write(0, unflat(theta))
-        loss, gradient = network.gradient(
-            data.x, data.targets, data.weights, None, n_threads=threads
-        )
-        return loss, flat(gradient)
-
-    deadline = np.inf if e.max_time is None else monotonic() + e.max_time
+    state: dict[str, Any] = checkpoint.state or {"evaluations": [], "seconds": 0.0}
+    to_play_back = list(state["evaluations"])
+    began = monotonic() - state["seconds"]
+    deadline = np.inf if e.max_time is None else began + e.max_time
+    theta = flat(blocks).astype(np.float64)  # of the last iteration
+    made = 0
     stopped = False
 
+    def loss_and_gradient(theta: Array) -> tuple[float, Array]:
+        nonlocal made
+        made += 1
+        if made <= len(to_play_back):
+            loss, gradient = to_play_back[made - 1]
+        else:
+            network.write(0, unflat(theta))
+            loss, derivatives = network.gradient(
+                data.x, data.targets, data.weights, None, n_threads=threads
+            )
+            gradient = flat(derivatives)
+            if checkpoint.path is not None:
+                state["evaluations"].append((loss, gradient))
+        if made == 1:
+            e.loss_ = loss
+        return loss, gradient.astype(np.float64)
+
+    def save() -> None:
+        checkpoint.write(e.n_iter_, {**state, "seconds": monotonic() - began})
+
     def iteration_ended(intermediate_result: Any) -> None:
-        nonlocal stopped
+        nonlocal theta, stopped
+        theta, e.loss_ = intermediate_result.x.copy(), float(intermediate_result.fun)
         e.n_iter_ += 1
-        if e.verbose:
-            print(f"Iteration {e.n_iter_}, loss = {intermediate_result.fun:.8f}")
-        stopped = callbacks.epoch_ended(lambda: unflat(intermediate_result.x))
-        stopped = stopped or monotonic() > deadline
+        if e.verbose and made > len(to_play_back):
+            print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
+        stopped = callbacks.epoch_ended(lambda: unflat(theta)) or monotonic() > deadline
         if stopped:
             raise StopIteration
+        if checkpoint.is_due(e.n_iter_):
+            save()
         if e.n_iter_ < e.max_iter:
             callbacks.epoch_begins()
 
     e.n_iter_ = 0
-    callbacks.epoch_begins()
-    result = minimize(
-        loss_and_gradient,
-        flat(blocks),
-        method="L-BFGS-B",
-        jac=True,
-        callback=iteration_ended,
-        options={"maxfun": e.max_fun, "maxiter": e.max_iter, "gtol": e.tol},
-    )
+    e.loss_ = np.nan
+    try:
+        if checkpoint.is_due(0):
+            save()
+        callbacks.epoch_begins()
+        result = minimize(
+            loss_and_gradient,
+            theta,
+            method="L-BFGS-B",
+            jac=True,
+            callback=iteration_ended,
+            options={"maxfun": e.max_fun, "maxiter": e.max_iter, "gtol": e.tol},
+        )
+    except KeyboardInterrupt:
+        save()
+        checkpoint.keep()
+        warnings.warn("Training interrupted by user.", stacklevel=5)
+        return unflat(theta)
     e.n_iter_ = min(result.nit, e.max_iter)
     e.loss_ = float(result.fun)
+    if not np.isfinite(e.loss_):
+        raise ValueError(divergence(e, unflat(result.x)))
     if result.status != 0 and not stopped:
         more = (
             "\nIncrease the number of iterations to improve the convergence "

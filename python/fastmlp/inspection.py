@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastmlp._base import snapshot
 from fastmlp._mlp import MLPClassifier, MLPRegressor
 from fastmlp._parameters import InvalidParameterError, check_parameters, integer
 
@@ -77,6 +78,7 @@ def check_gradients(
         )
     check_is_fitted(estimator)
     check_parameters(estimator, estimator._rules)
+    estimator = snapshot(estimator)
     differentiate, blocks = estimator._differentiable(X, y, sample_weight, np.float64)
     gradient = differentiate(blocks)[1]
     layers = range(estimator.n_layers_ - 1)
