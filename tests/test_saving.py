@@ -30,7 +30,8 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Got `batch_size`"
 )
 MUTATIONS = int(os.environ.get("FASTMLP_MUTATIONS", "200"))
-STORED = pathlib.Path(__file__).parent / "data" / "model-v1.safetensors"
+FOLDER = pathlib.Path(__file__).parent / "data"
+STORED = FOLDER / "model-v2.safetensors"  # of today's format
 
 random = np.random.RandomState(0)
 X = random.normal(size=(60, 5))
@@ -705,11 +706,11 @@ def test_a_forged_configuration_is_refused_or_a_model_that_works(
         _saving._to_bytes(estimator)
 
 
-# --- the stored file -----------------------------------------------------------------------------
+# --- stored files --------------------------------------------------------------------------------
 
 
 def make_stored(path):
-    """The stored file, which was made once by ``python -m tests.test_saving PATH``."""
+    """A stored file, which was made once by ``python -m tests.test_saving PATH``."""
     labels = np.array(["no", "perhaps", "yes, très"])[np.digitize(X[:, 0] + X[:, 1], [-0.7, 0.7])]
     estimator = MLPClassifier(
         (6, 4),
@@ -719,6 +720,7 @@ def make_stored(path):
         early_stopping=True,
         n_iter_no_change=4,
         random_state=7,
+        checkpoint_every=5,
     )
     save(estimator.fit(X[:, :4], labels), path)
     print(repr(estimator.predict_proba(probes()).tolist()), estimator.predict(probes()).tolist())
@@ -728,9 +730,12 @@ def probes():
     return np.linspace(-1, 1, 12).reshape(3, 4)
 
 
-def test_the_stored_file_of_format_1():
-    assert STORED.stat().st_size < 20_000
-    estimator = load(STORED)
+@pytest.mark.parametrize("version", range(1, _saving.FORMAT + 1))
+def test_the_stored_file_of_each_format(version):
+    path = FOLDER / f"model-v{version}.safetensors"
+    assert config_of(path)["format"] == version
+    assert path.stat().st_size < 20_000
+    estimator = load(path)
     assert estimator.get_params() == {
         **MLPClassifier().get_params(),
         "hidden_layer_sizes": (6, 4),
@@ -740,6 +745,7 @@ def test_the_stored_file_of_format_1():
         "early_stopping": True,
         "n_iter_no_change": 4,
         "random_state": 7,
+        "checkpoint_every": 60.0 if version == 1 else 5,
     }
     assert estimator.classes_.tolist() == ["no", "perhaps", "yes, très"]
     assert [None if a is None else a.shape for a in estimator.activation_slopes_] == [(6,), None]

@@ -215,6 +215,8 @@ _CONTENT = {"fit", "seed", "engine", "epochs", "state"}
 
 def _describe(value: Any) -> str:
     """A parameter's value as text; functions and other objects by their names."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return repr(value)
     if callable(value):
         return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
     if isinstance(value, np.random.RandomState):

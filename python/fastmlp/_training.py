@@ -435,7 +435,7 @@ class Training:
                 raise raised
             if monotonic() > deadline:
                 break
-            if monotonic() > checkpoint.due_at:
+            if self.epoch[0] < self.n and monotonic() > checkpoint.due_at:
                 checkpoint.write(e.n_iter_, self.state())
         self._record_epoch()
 
