@@ -7,6 +7,7 @@ import warnings
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn import neural_network
@@ -185,6 +186,26 @@ def test_onnx_of_either_type_and_of_edited_weights():
     assert_onnx_agrees(clf, X)
     with pytest.raises(ValueError, match="dtype must be float32 or float64"):
         to_onnx(clf, dtype=int)
+
+
+def test_onnx_for_samples_or_a_number_of_features():
+    """As other converters want them: they say the type of the input, and are checked."""
+    pytest.importorskip("onnx")
+    X = np.random.RandomState(0).randn(20, 5)
+    reg = MLPRegressor(hidden_layer_sizes=(4,), max_iter=2, random_state=0).fit(X, X[:, :3])
+    n = X.shape[1]
+
+    def type_of(model):
+        return model.graph.input[0].type.tensor_type.elem_type
+
+    float32, float64 = 1, 11  # onnx.TensorProto's
+    for given, kind in [(n, float64), (X, float64), (X[:1].tolist(), float64),
+                        (X.astype(np.float32), float32), (pd.DataFrame(X), float64)]:  # fmt: skip
+        assert type_of(reg.to_onnx(None, given)) == kind
+    assert type_of(reg.to_onnx(None, X, dtype="float32")) == float32
+    for wrong in (n + 1, 0, X[:, 1:], X[0], X[None]):
+        with pytest.raises(ValueError, match=rf"X must be {n}, or of shape \(n_samples, {n}\)"):
+            reg.to_onnx(None, wrong)
 
 
 def test_onnx_takes_any_number_of_rows():

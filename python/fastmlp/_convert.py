@@ -4,6 +4,7 @@ import os
 import warnings
 from copy import deepcopy
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,7 @@ class _Graph:
 def to_onnx(
     estimator: Any,
     path: str | os.PathLike[str] | None = None,
+    X: Any = None,
     *,
     dtype: npt.DTypeLike | None = None,
 ) -> Any:
@@ -168,9 +170,12 @@ def to_onnx(
         A fitted one.
     path : str or path-like, default=None
         File to write, complete or not at all.
+    X : array-like of shape (n_samples, n_features) or int, default=None
+        Samples as the model will be given them, float32 or of another type, for `dtype`; or the
+        number of features. Either is held against the network's.
     dtype : float32 or float64, default=None
-        Type of the input, the parameters and the outputs; None is that of `coefs_`. The error
-        function of 'gelu' is float32 in either.
+        Type of the input, the parameters and the outputs; None is that of X, without X that of
+        `coefs_`. The error function of 'gelu' is float32 in either.
 
     Returns
     -------
@@ -190,14 +195,23 @@ def to_onnx(
     NotFittedError
         The estimator is not fitted.
     ValueError
-        The class labels are neither strings nor whole numbers (bool and whole floats are), or
-        dtype is no type of a network.
+        The class labels are neither strings nor whole numbers (bool and whole floats are), dtype is
+        no type of a network, or X has another number of features.
     """
     _check(estimator)
     try:
         import onnx
     except ImportError as error:
         raise ImportError('to_onnx needs the package onnx: pip install "fastmlp[onnx]".') from error
+    n = estimator.n_features_in_
+    given: Any = X
+    if X is not None and not isinstance(X, Integral):
+        X = X if hasattr(X, "dtype") else np.asarray(X)
+        given = X.shape
+        if dtype is None:
+            dtype = np.float32 if X.dtype == np.float32 else np.float64
+    if given not in (None, n) and (isinstance(given, Integral) or given[1:] != (n,)):
+        raise ValueError(f"X must be {n}, or of shape (n_samples, {n}). Got {given} instead.")
     dtype = _dtype(estimator) if dtype is None else np.dtype(dtype).type
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64. Got {np.dtype(dtype)} instead.")

@@ -959,6 +959,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
     def to_onnx(
         self,
         path: str | os.PathLike[str] | None = None,
+        X: Any = None,
         *,
         dtype: npt.DTypeLike | None = None,
     ) -> Any:
@@ -968,8 +969,10 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         ----------
         path : str or path-like, default=None
             File to write, complete or not at all.
+        X : array-like of shape (n_samples, n_features) or int, default=None
+            Samples as the model will be given them, for their type, or the number of features.
         dtype : float32 or float64, default=None
-            Type of input, parameters and outputs; None is that of `coefs_`.
+            Type of input, parameters and outputs; None is that of X, without X that of `coefs_`.
 
         Returns
         -------
@@ -978,7 +981,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         """
         from fastmlp._convert import to_onnx
 
-        return to_onnx(self, path, dtype=dtype)
+        return to_onnx(self, path, X, dtype=dtype)
 
     def to_sklearn(self) -> Any:
         """Make scikit-learn's estimator of the fitted network.
