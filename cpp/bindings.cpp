@@ -19,10 +19,7 @@
 #include "formulas/solvers.hpp"
 #include "network.hpp"
 #include "perceptron.hpp"
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+#include "threads.hpp"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -194,9 +191,7 @@ std::atomic<bool> exiting{false};
 std::thread::id exiting_thread;  // once it is exiting
 std::atomic<int> calls_in_flight{0};
 
-bool ends_with_the_interpreter() {
-  return exiting && std::this_thread::get_id() != exiting_thread;
-}
+bool ends_with_the_interpreter() { return exiting && std::this_thread::get_id() != exiting_thread; }
 
 /// The GIL released for the time of a long call.
 class Released {
@@ -528,14 +523,6 @@ py::dict available_engines() {
   return engines;
 }
 
-int max_threads() {
-#ifdef _OPENMP
-  return omp_get_max_threads();
-#else
-  return 1;
-#endif
-}
-
 std::vector<std::optional<double>> parameter_or_none(const std::vector<double>& parameters) {
   std::vector<std::optional<double>> values;
   for (const double p : parameters)
@@ -563,8 +550,8 @@ PYBIND11_MODULE(_native, m) {
   m.def(
       "engine", [] { return find_engine("").name; },
       "The engine in use: the first available, or what FASTMLP_ENGINE says.");
-  m.def("max_threads", max_threads,
-        "OpenMP's limit for this module: OMP_NUM_THREADS, threadpoolctl.");
+  m.def("max_threads", fastmlp_get_num_threads,
+        "The limit of this module: OMP_NUM_THREADS or all processors, or what threadpoolctl set.");
   m.def("is_clean", is_clean, "x"_a, "features"_a, "single"_a,
         "Whether x is a C-contiguous ndarray (n >= 1, features) of float32 (single) or float64, "
         "all finite.");

@@ -131,8 +131,8 @@ Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, b
   } catch (const OutOfMemory& error) {
     std::string layers = std::to_string(features_);
     for (int l = 1; l <= recipe.n_layers; ++l) layers += "-" + std::to_string(recipe.units[l]);
-    throw OutOfMemory(error.bytes(), ("training a network of " + layers + " neurons in batches of " +
-                                      std::to_string(batch) + " rows")
+    throw OutOfMemory(error.bytes(), ("training a network of " + layers +
+                                      " neurons in batches of " + std::to_string(batch) + " rows")
                                          .c_str());
   }
 }

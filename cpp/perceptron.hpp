@@ -55,7 +55,7 @@ class Perceptron {
     double cost = 0;
     Stopper stopper(pass.stop, pass.context);
     const Rows<T>& x = data.x;
-    for (int64_t i = 0, met = 0; i < pass.n && !stopper.stopped(); ++i) {
+    for (int64_t i = 0, met = 0; i < pass.n && !stopper.answered(false); ++i) {
       const int64_t r = pass.order ? pass.order[i] : i;
       constexpr int64_t kAskAfter = 1 << 20;  // entries
       met += 1 + (x.indptr ? x.indptr[r + 1] - x.indptr[r] : int64_t(stored_.size()));

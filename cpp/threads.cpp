@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <thread>
@@ -14,10 +15,27 @@
 #include <pthread.h>
 #endif
 
+#ifdef _WIN32
+#define FASTMLP_EXPORT __declspec(dllexport)
+#else
+#define FASTMLP_EXPORT __attribute__((visibility("default")))
+#endif
+
 namespace fastmlp {
 
 namespace {
 
+int first_limit() {
+#ifdef _OPENMP
+  const char* wanted = std::getenv("OMP_NUM_THREADS");  // may be a list, of nested levels
+  const int n = wanted ? std::atoi(wanted) : 0;
+  return n < 1 ? omp_get_num_procs() : n < omp_get_thread_limit() ? n : omp_get_thread_limit();
+#else
+  return 1;
+#endif
+}
+
+std::atomic<int> limit{first_limit()};
 std::atomic<bool> forked{false};
 
 #ifndef _WIN32
@@ -33,6 +51,10 @@ inline void pause() {
 }
 
 }  // namespace
+
+extern "C" FASTMLP_EXPORT int fastmlp_get_num_threads() { return limit; }
+
+extern "C" FASTMLP_EXPORT void fastmlp_set_num_threads(int n) { limit = n < 1 ? 1 : n; }
 
 int usable_threads(int requested) { return forked ? 1 : requested; }
 
@@ -77,10 +99,12 @@ void Stopper::ask(bool within) {
   const double now = seconds();
   if (!ask_ || now < asked_[within] + kAskEvery) return;
   asked_[within] = now;
-  __atomic_store_n(&stopped_, int(ask_(context_, within)), __ATOMIC_RELAXED);
+  __atomic_store_n(&answered_[within], int(ask_(context_, within)), __ATOMIC_RELAXED);
 }
 
-bool Stopper::stopped() const { return __atomic_load_n(&stopped_, __ATOMIC_RELAXED); }
+bool Stopper::answered(bool within) const {
+  return __atomic_load_n(&answered_[within], __ATOMIC_RELAXED);
+}
 
 OutOfMemory::OutOfMemory(double bytes, const char* purpose) : bytes_(bytes) {
   const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};

@@ -7,6 +7,12 @@
 
 namespace fastmlp {
 
+/// The most threads that anybody asks for: OMP_NUM_THREADS or all processors, or what was set
+/// since. It is this module's own, since other libraries that happen to share its OpenMP set
+/// OpenMP's. Python's threadpoolctl finds the two functions by their names.
+extern "C" int fastmlp_get_num_threads();
+extern "C" void fastmlp_set_num_threads(int n);
+
 /// How many threads a region may have: `requested`, but 1 in a process forked from one that had
 /// this module loaded. An OpenMP pool does not survive a fork, the child would wait for it forever,
 /// and whether there is one cannot be asked: another library may have started it.
@@ -36,14 +42,15 @@ class Stopper {
 
   /// The leader asks whether to end: after the step at hand, or `within` it.
   void ask(bool within);
-  /// What the answer was. Threads that have met at a barrier since then read the same.
-  bool stopped() const;
+  /// Whether it was answered so. Threads that meet at a barrier after the leader has asked, and
+  /// before it asks in this way again, are told the same.
+  bool answered(bool within) const;
 
  private:
   bool (*ask_)(void*, bool);
   void* context_;
   double asked_[2];  // when, either way
-  int stopped_ = 0;
+  int answered_[2] = {0, 0};
 };
 
 /// Says how much memory could not be had, and what for.

@@ -1,6 +1,5 @@
 """Threads, memory, import, latency: what a fit may take, with room for a slow and busy machine."""
 
-import multiprocessing
 import os
 import pathlib
 import subprocess
@@ -15,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 import fastmlp
 from fastmlp import MLPClassifier, MLPRegressor, _native
-from fastmlp._training import n_threads
+from fastmlp._threads import n_threads
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -31,7 +30,7 @@ def run(code, **environment):
 
 # --- threads -------------------------------------------------------------------------------------
 
-ASK = "from fastmlp._training import n_threads as n; print(n(None), n(1), n(3), n(-1), n(-2))"
+ASK = "from fastmlp._threads import n_threads as n; print(n(None), n(1), n(3), n(-1), n(-2))"
 
 
 def test_the_number_of_threads_follows_the_machine_and_its_limits():
@@ -58,12 +57,6 @@ def test_n_jobs_changes_no_bit_of_the_model():
             np.testing.assert_array_equal(a, b)
 
 
-def test_no_other_librarys_threads_are_touched():
-    before = _native.max_threads()
-    MLPClassifier(max_iter=2, n_jobs=1).fit(X_digits, y_digits)
-    assert _native.max_threads() == before
-
-
 FIT_SECONDS = """
 import time, numpy as np
 from fastmlp import MLPClassifier
@@ -81,23 +74,6 @@ def test_four_fits_at_once_share_two_cores_without_collapse():
                              stdout=subprocess.PIPE) for _ in range(4)]  # fmt: skip
     seconds = [float(fit.communicate(timeout=120)[0]) for fit in fits]
     assert np.median(seconds) < 16 * alone
-
-
-def fit_and_predict(queue):
-    queue.put(MLPClassifier(max_iter=3, random_state=0).fit(X_digits, y_digits).predict(X_digits))
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_a_forked_child_of_a_process_that_has_trained_trains_and_predicts():
-    mine = MLPClassifier(max_iter=3, random_state=0).fit(X_digits, y_digits).predict(X_digits)
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    child = context.Process(target=fit_and_predict, args=(queue,))
-    child.start()
-    np.testing.assert_array_equal(queue.get(timeout=60), mine)
-    child.join(timeout=60)
-    assert child.exitcode == 0
 
 
 # --- memory --------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ void predict_rows(void* context, int thread, int n_threads) {
   const int last = p.recipe.n_layers - 1;
   const int64_t outputs = p.out_of(last);
   const Share mine(p.pass.n, kPredictRows, thread, n_threads);
-  for (int64_t start = mine.begin; start < mine.end && !p.stopper.stopped();
+  for (int64_t start = mine.begin; start < mine.end && !p.stopper.answered(true);
        start += kPredictRows) {
     if (thread == 0 && start > 0) p.stopper.ask(true);
     const int64_t rows = start + kPredictRows < mine.end ? kPredictRows : mine.end - start;
@@ -195,9 +195,8 @@ double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data
   place_predict_scratch(per_thread, p);
   pack_weights(measure, p, false);
   p.scratch_bytes = per_thread.used();
-  char* block =
-      static_cast<char*>(allocate(measure.used() + per_thread.used() * size_t(n_threads),
-                                  "packed weights and activations"));
+  char* block = static_cast<char*>(allocate(measure.used() + per_thread.used() * size_t(n_threads),
+                                            "packed weights and activations"));
   Arena arena(block);
   pack_weights(arena, p, true);
   p.scratch = block + arena.used();

@@ -97,13 +97,13 @@ void run_pass(void* context, int thread, int n_threads) {
                            job.options ? clock.step : 0,
                            options.seed};
       const Share mine(rows, kTileRows<T>, thread, n_threads);
-      for (int64_t r = mine.begin; r < mine.end && !job.stopper.stopped(); r += s.piece_rows) {
+      for (int64_t r = mine.begin; r < mine.end && !job.stopper.answered(true); r += s.piece_rows) {
         const bool more = r + s.piece_rows < mine.end;
         run_rows(s, chunk, r, more ? r + s.piece_rows : mine.end, columns.values);
         if (leads && (more || !last)) job.stopper.ask(true);
       }
       job.barrier.wait(n_threads);
-      given_up = job.stopper.stopped();
+      given_up = job.stopper.answered(true);
       if (given_up) break;
       if (leads)
         for (int64_t r = 0; r < rows; ++r) data_loss += s.row_loss[r];
@@ -129,7 +129,7 @@ void run_pass(void* context, int thread, int n_threads) {
       }
       if (leads && last) {
         job.stopper.ask(false);
-        job.leave = job.stopper.stopped();
+        job.leave = job.stopper.answered(false);
         if (watches) job.leave |= watch.step_ends(!watch.team_rests(), end - start);
       }
       job.barrier.wait(n_threads);
@@ -166,8 +166,19 @@ Epoch run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batc
   int n_threads = usable_threads(pass.n_threads);
   if (n_threads > most) n_threads = most < 1 ? 1 : int(most);
   const double scale = value_scale(s->loss, last_layer(*s).out);
-  Job<T> job{*s,    data,  pass, batch, options, scale, 0, nullptr, 0, n_threads,
-             begun, begun, Stopper(pass.stop, pass.context)};
+  Job<T> job{*s,
+             data,
+             pass,
+             batch,
+             options,
+             scale,
+             0,
+             nullptr,
+             0,
+             n_threads,
+             begun,
+             begun,
+             Stopper(pass.stop, pass.context)};
   if (data.x.indptr) {
     Columns<T> measure;
     job.entries = most_entries(job);
@@ -175,7 +186,7 @@ Epoch run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batc
     job.scratch = static_cast<char*>(
         allocate(job.scratch_bytes * size_t(n_threads), "the columns of a sparse batch"));
   }
-  while (job.epoch.rows < pass.n && !job.stopper.stopped()) {
+  while (job.epoch.rows < pass.n && !job.stopper.answered(true) && !job.stopper.answered(false)) {
     job.leave = false;
     run_team(s->watch.team_rests() ? 1 : n_threads, run_pass<T>, &job);
     job.epoch = job.reached;
@@ -193,8 +204,7 @@ Epoch train(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batch,
 
 template <class T>
 double gradient(Session<T>* s, const Data<T>& data, const Pass& pass, T* const* blocks) {
-  const Epoch epoch =
-      run_job(s, data, pass, pass.n, static_cast<SolverOptions*>(nullptr), Epoch{});
+  const Epoch epoch = run_job(s, data, pass, pass.n, static_cast<SolverOptions*>(nullptr), Epoch{});
   read_all(s, [](const Trained<T>& trained) { return trained.gradient; }, blocks);
   return epoch.loss / double(pass.n);
 }

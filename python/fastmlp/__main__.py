@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 import fastmlp
 from fastmlp import _native
 from fastmlp._numpy_mlp import NumpyMLP
-from fastmlp._training import n_threads
+from fastmlp._threads import n_threads
 
 Array = npt.NDArray[Any]
 

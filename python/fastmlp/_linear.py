@@ -34,7 +34,8 @@ from fastmlp._parameters import (
     real,
     verbosity,
 )
-from fastmlp._training import as_block, n_threads, native_rows
+from fastmlp._threads import n_threads
+from fastmlp._training import as_block, native_rows
 from fastmlp._typing import Array, Rows
 
 _MAX_INT = np.iinfo(np.int32).max

@@ -55,6 +55,7 @@ from fastmlp._parameters import (
     verbosity,
 )
 from fastmlp._schedules import SCHEDULES, SGD_SCHEDULES, Schedule
+from fastmlp._threads import n_threads
 from fastmlp._training import (
     RECORDS,
     Data,
@@ -67,7 +68,6 @@ from fastmlp._training import (
     fit_lbfgs,
     flat_order,
     is_native_array,
-    n_threads,
     native_rows,
     split_rows,
 )

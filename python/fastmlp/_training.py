@@ -4,10 +4,9 @@ Every random number is drawn from the estimator's ``RandomState`` in scikit-lear
 and biases layer by layer, the validation split, then one shuffle per epoch.
 """
 
-import os
 import warnings
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from time import monotonic
 from typing import Any
 
@@ -22,6 +21,7 @@ from fastmlp._callbacks import Callbacks
 from fastmlp._checkpoint import Checkpoint
 from fastmlp._network import Network
 from fastmlp._schedules import Schedule
+from fastmlp._threads import n_threads
 from fastmlp._typing import Array, Blocks, Epoch, Order, Rows
 
 
@@ -60,29 +60,6 @@ def as_block(array: Any, dtype: npt.DTypeLike) -> Array:
     """`array` C-contiguous, aligned and of the core's dtype; itself where it is so."""
     block = np.ascontiguousarray(array, dtype=dtype)
     return block if block.flags.aligned else block.copy()
-
-
-def n_threads(n_jobs: int | None) -> int:
-    """Threads to use.
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        None is all that affinity, the cgroup's quota and OpenMP's own limits (OMP_NUM_THREADS,
-        threadpoolctl) leave; -1 too, -2 one less. More than OpenMP's limit is never taken.
-    """
-    affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
-    cpus = _cpu_count(os.getpid(), len(affinity))
-    wanted = cpus if n_jobs is None else n_jobs if n_jobs > 0 else cpus + 1 + n_jobs
-    return max(1, min(wanted, _native.max_threads()))
-
-
-@cache
-def _cpu_count(process: int, affinity: int) -> int:
-    """Ask anew where the arguments differ: it takes 50 us, for it reads the cgroup's files."""
-    import joblib
-
-    return int(joblib.cpu_count())
 
 
 @dataclass
