@@ -1,10 +1,13 @@
 """The native core against the oracle, on every engine the machine has."""
 
+import os
 import subprocess
 import sys
 from functools import cache, partial
 from itertools import chain, pairwise
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import scipy.sparse
@@ -531,3 +534,76 @@ def test_native_calls_refuse_what_would_read_outside_of_an_array():
     ):
         with pytest.raises(ValueError, match=r"targets|weights|solver|n_threads|X"):
             network.train(**{**arguments, **wrong})
+
+
+ENGINES = [name for name, available in _native.engines().items() if available]
+EXAMPLES = int(os.environ.get("FASTMLP_EXAMPLES", "60"))
+STEPS = {"rate": 0.01, "momentum": 0.9, "nesterov": True, "beta_1": 0.9, "beta_2": 0.99,
+         "epsilon": 0.1, "rho": 0.9, "weight_decay": 0.01, "seed": 5, "n_threads": 2}  # fmt: skip
+LIMITS = {"clip_norm": 0.5, "max_norm": 1.5}
+
+
+@hypothesis.settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize=EXAMPLES < 1000,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+@hypothesis.given(
+    units=st.lists(st.integers(1, 70), min_size=2, max_size=5), rows=st.integers(1, 60),
+    batch=st.integers(1, 60), loss=st.sampled_from(list(_native.LOSSES)), data=st.data(),
+    dtype=st.sampled_from([np.float64, np.float32]), solver=st.sampled_from(
+        [name for name in _native.SOLVER_SLOTS if name != "adamax"]),  # it has no epsilon's place
+    sparse=st.booleans(), weighted=st.booleans(), limits=st.booleans(),
+    rates=st.lists(st.sampled_from([0.0, 0.3]), min_size=5, max_size=5),
+)  # fmt: skip
+def test_engines_agree_over_random_shapes(
+    units, rows, batch, loss, data, dtype, solver, sparse, weighted, limits, rates
+):
+    """Training, its loss, the solver's state, predictions: each engine against the first."""
+    if not outputs_allowed(loss, units[-1]):
+        units = [*units[:-1], units[-1] + 1]
+    names = data.draw(st.lists(st.sampled_from(list(_native.ACTIVATIONS)),
+                               min_size=len(units) - 2, max_size=len(units) - 2))  # fmt: skip
+    hidden = [
+        (*hidden_layers(name, 1)[0][:3], rate) for name, rate in zip(names, rates[1:], strict=False)
+    ]
+    _, X, targets, _, weights = problem(tuple(units), rows, loss, weighted)
+    blocks, rng = [], np.random.default_rng(rows)
+    for (fan_in, fan_out), layer in zip(pairwise(units), [*hidden, (0, 0, 1)], strict=True):
+        blocks += [rng.normal(size=(fan_in, fan_out * layer[2])) / np.sqrt(fan_in),
+                   0.5 * rng.normal(size=fan_out * layer[2])]  # fmt: skip
+    blocks += [0.3 + 0.2 * rng.normal(size=n) for n, layer in zip(units[1:], hidden, strict=False)
+               if layer[0] == "prelu"]  # fmt: skip
+    blocks = [block.astype(dtype) for block in blocks]
+    x = X.astype(dtype)
+    if sparse:
+        csr = scipy.sparse.csr_array(np.where(X > 0, x, 0).astype(dtype))
+        x = (csr.data, csr.indices.astype(np.int32), csr.indptr.astype(np.int64))
+    y = targets if targets.dtype == np.int32 else targets.astype(dtype)
+    weights = weights if weights is None else weights.astype(dtype)
+    results = []
+    for engine in ENGINES:
+        network = NETWORKS[dtype](
+            units, hidden, loss, loss_parameter=PARAMETERS.get(loss, 0.0), input_dropout=rates[0],
+            alpha=0.1, l1=0.01, batch=batch, sparse=sparse, keep_gradient=limits, engine=engine,
+        )  # fmt: skip
+        network.write(0, blocks)
+        # an epsilon of the gradients' size: without it adam's kin make steps of rounding errors
+        options = {**STEPS, "solver": solver, **(LIMITS if limits else {})}
+        steps, losses = 0, []
+        for _ in range(2):
+            (done, total, _, made), raised = network.train(
+                x, y, weights, None, steps=steps, **options
+            )
+            assert (done, made, raised) == (rows, -(-rows // batch), None)
+            losses.append(total / done)
+            steps += made
+        slots = [network.read(slot) for slot in range(1 + _native.SOLVER_SLOTS[solver])]
+        predicted = _native.predict(slots[0], hidden, loss, x, n_threads=1, engine=engine)
+        results.append([np.array(losses), predicted, *chain(*slots)])
+    error = 1e-9 if dtype == np.float64 else 5e-3
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=error, atol=error * max(1, abs(a).max()))

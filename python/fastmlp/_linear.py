@@ -142,7 +142,6 @@ class _SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
             X,
             y,
             accept_sparse="csr",
-            accept_large_sparse=False,
             dtype=(np.float64, np.float32),
             order="C",
             reset=not known,

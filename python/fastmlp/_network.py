@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from numbers import Real
+from sys import maxsize
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -120,8 +122,13 @@ def initial_blocks(
     ------
     ValueError
         Own weights of a wrong number or shape, or that are not finite.
+    MemoryError
+        There are more weights than there is memory.
     """
     shapes = architecture.shapes()
+    n_weights = sum(prod(shape) for shape in shapes)
+    if 8 * n_weights > maxsize:
+        raise MemoryError(f"Unable to allocate {n_weights:.3g} weights for hidden_layer_sizes.")
     if isinstance(init, str):
         layers = [(name, parameter) for name, parameter, _, _ in architecture.hidden]
         # scikit-learn's rule knows one activation, the output layer's bound is by it as well

@@ -39,6 +39,8 @@ def native_rows(X: Any, dtype: npt.DTypeLike) -> Rows:
     """
     if issparse(X):
         X = X.tocsr()
+        if X.shape[1] > 2**31:
+            raise ValueError(f"Sparse X must have up to 2**31 features. Got {X.shape[1]}.")
         return (
             as_block(X.data, dtype),
             as_block(X.indices, np.int32),
