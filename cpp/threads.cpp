@@ -42,6 +42,18 @@ std::atomic<bool> forked{false};
 const int watching_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 #endif
 
+// ThreadSanitizer does not see into OpenMP's library: it has to be told that what is done before a
+// region happens before what is done in it, and that before what is done after it.
+#ifdef __SANITIZE_THREAD__
+extern "C" void __tsan_acquire(void*);
+extern "C" void __tsan_release(void*);
+inline void tell_tsan_before(void* context) { __tsan_release(context); }
+inline void tell_tsan_after(void* context) { __tsan_acquire(context); }
+#else
+inline void tell_tsan_before(void*) {}
+inline void tell_tsan_after(void*) {}
+#endif
+
 constexpr std::align_val_t kAlignment{64};
 
 inline void pause() {
@@ -61,8 +73,14 @@ int usable_threads(int requested) { return forked ? 1 : requested; }
 void run_team(int requested, void (*task)(void*, int, int), void* context) {
 #ifdef _OPENMP
   if (requested > 1) {
+    tell_tsan_before(context);
 #pragma omp parallel num_threads(requested)
-    task(context, omp_get_thread_num(), omp_get_num_threads());
+    {
+      tell_tsan_after(context);
+      task(context, omp_get_thread_num(), omp_get_num_threads());
+      tell_tsan_before(context);
+    }
+    tell_tsan_after(context);
     return;
   }
 #endif

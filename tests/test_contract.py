@@ -197,6 +197,7 @@ def test_in_place_edits_of_the_weights_are_seen():
     np.testing.assert_allclose(clf.predict_proba(X_iris), before)
 
 
+@pytest.mark.measures
 @quiet
 def test_sparse_x_is_never_made_dense():
     """200000 features by 400 rows are 640 MB dense; training and predicting take far less."""

@@ -467,6 +467,7 @@ clf.set_params(hidden_layer_sizes=(4,), solver="adam").fit(X, y).predict(X)
 """
 
 
+@pytest.mark.measures
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_out_of_memory_names_the_sizes_and_leaves_the_estimator():
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", MEMORY], capture_output=True,

@@ -67,6 +67,7 @@ fit(X, y); start = time.perf_counter(); fit(X, y); print(time.perf_counter() - s
 """
 
 
+@pytest.mark.measures
 def test_four_fits_at_once_share_two_cores_without_collapse():
     """Barriers that only spin were a hundred times slower than alone; four fits may be eight."""
     alone = min(float(run(FIT_SECONDS)[0]) for _ in range(2))
@@ -108,6 +109,7 @@ print(peak - before)
 """
 
 
+@pytest.mark.measures
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize(("dtype", "early"), [("float32", False), ("int8", True)])
 def test_x_is_never_copied_whole(tmp_path, dtype, early):
@@ -119,6 +121,61 @@ def test_x_is_never_copied_whole(tmp_path, dtype, early):
             file.write(rng.integers(-9, 9, (10_000, 400)).astype(dtype).tobytes())
     megabytes = float(run(MEMORY.format(path=str(path), dtype=dtype, early=early))[0])
     assert megabytes < 40
+
+
+LEAKS = """
+import gc, os, resource, sys, tempfile, warnings
+import numpy as np
+import scipy.sparse
+from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron, _native, load
+warnings.simplefilter("ignore")
+X, y = np.random.default_rng(0).random((300, 64), np.float32), np.arange(300) % 3
+S = scipy.sparse.csr_array(X > 0.9, dtype=np.float64)
+path = os.path.join(tempfile.mkdtemp(), "model")
+
+def refused(call, *arguments, **named):
+    try:
+        call(*arguments, **named)
+    except (ValueError, MemoryError):
+        return
+    raise AssertionError
+
+def work():
+    clf = MLPClassifier((100,), max_iter=2, early_stopping=True).fit(X, y)
+    clf.set_params(early_stopping=False).partial_fit(X, y)
+    clf.predict_proba(X), clf.predict(X[:1]), clf.hidden_activations(X), clf.loss_and_gradient(X, y)
+    clf.save(path)
+    load(path).predict(X)
+    MLPClassifier((10,), max_iter=2, checkpoint=path + "2", checkpoint_every=1).fit(S, y).predict(S)
+    MLPRegressor(solver="lbfgs", max_iter=2).fit(X, y)
+    Perceptron(max_iter=2).fit(X, y), Adaline(max_iter=2).fit(S, y)
+    refused(MLPClassifier(solver="sgd", learning_rate_init=1e30).fit, X, y)
+    refused(_native.Network32, [64, 3], [], "no_loss", alpha=0.0, batch=1)
+    network = _native.Network32([64, 100, 3], [("relu", 0.0, 1, 0.0)], "log_loss", alpha=0.0,
+                                batch=10)
+    how = {"solver": "sgd", "steps": 0, "rate": 0.1, "n_threads": 2}
+    refused(network.train, X, np.full(300, 7, np.int32), None, None, **how)
+    rows = np.tile(np.arange(300), 3000)
+    raised = network.train(X, y.astype(np.int32), None, rows, stop=lambda: 1 / 0, **how)[1]
+    assert isinstance(raised, ZeroDivisionError)
+
+def resident():
+    gc.collect()
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
+
+for _ in range(20):
+    work()
+before = resident()
+for _ in range(60):
+    work()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_no_memory_is_lost():
+    """60 rounds of everything; a session that was not closed would be some 200 kB each time."""
+    assert float(run(LEAKS)[0]) < 2
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", "f2", "f4",
@@ -166,6 +223,7 @@ def best_seconds(call, repeats=200, rounds=10):
     return min(times)
 
 
+@pytest.mark.measures
 def test_one_row_is_predicted_at_once_and_checked_all_the_same():
     """Some 10 us on a quiet machine; scikit-learn's validation alone takes 70."""
     clf = MLPClassifier(max_iter=2).fit(X_digits, y_digits)
@@ -188,6 +246,7 @@ def test_one_row_is_predicted_at_once_and_checked_all_the_same():
     assert clf.predict(huge).shape == (1,)
 
 
+@pytest.mark.measures
 def test_import_takes_little_more_than_scikit_learn():
     # scikit-learn's callbacks, which ours build on, import rich where it is installed: 20 ms more
     code = "import sys; sys.modules['rich'] = None; "
@@ -202,6 +261,7 @@ def test_import_takes_little_more_than_scikit_learn():
         assert heavy not in loaded
 
 
+@pytest.mark.measures
 def test_the_package_is_small():
     """Compressed, as it is in a wheel."""
     folder = pathlib.Path(fastmlp.__file__).parent
