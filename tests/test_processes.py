@@ -24,9 +24,14 @@ from fastmlp._threads import n_threads
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:.*use of fork:DeprecationWarning"
 )
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
-LIMIT = 60  # seconds
+
+def forks(test):
+    """Mark a test that forks."""
+    return pytest.mark.forks(pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")(test))
+
+
+LIMIT = 60 * float(os.environ.get("FASTMLP_SLOWNESS", "1"))  # seconds
 X, y = load_digits(return_X_y=True)
 X = X.astype(np.float32)
 
@@ -60,6 +65,7 @@ def assert_same(results, expected):
 # --- processes -----------------------------------------------------------------------------------
 
 
+@pytest.mark.forks
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing_after_training(method):
     if method not in multiprocessing.get_all_start_methods():
@@ -71,6 +77,7 @@ def test_multiprocessing_after_training(method):
     assert_same(fit_and_predict(), expected)
 
 
+@pytest.mark.forks
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_joblib(backend):
     expected = [fit_and_predict(seed) for seed in range(3)]
@@ -145,7 +152,7 @@ def test_a_preloaded_model_in_a_servers_workers(tmp_path):
     row_bytes = X[0].nbytes
 
     def serve():
-        signal.alarm(LIMIT)
+        signal.alarm(int(LIMIT))
         while True:
             connection, _ = listener.accept()
             with connection, connection.makefile("rb") as file:
