@@ -297,7 +297,7 @@ void bind_network(py::module_& m, const char* name) {
           [](const Net& net, int slot) {
             require(slot >= 0 && slot <= kMaxSlots, "slot: must be 0, 1, 2 or 3");
             std::vector<T*> blocks;
-            const py::list arrays = new_blocks(net.shapes(), &blocks);
+            py::list arrays = new_blocks(net.shapes(), &blocks);
             {
               const Released release;
               net.read(slot, blocks.data());
@@ -487,7 +487,7 @@ std::pair<py::array, double> predict(const py::list& arrays, const py::list& hid
 
 template <class... Arguments>
 std::pair<py::array, double> predict_any(const py::list& arrays, const Arguments&... arguments) {
-  const bool single = arrays.size() > 0 && Array<float>::check_(arrays[0]);
+  const bool single = !arrays.empty() && Array<float>::check_(arrays[0]);
   return (single ? predict<float> : predict<double>)(arrays, arguments...);
 }
 
@@ -525,6 +525,7 @@ py::dict available_engines() {
 
 std::vector<std::optional<double>> parameter_or_none(const std::vector<double>& parameters) {
   std::vector<std::optional<double>> values;
+  values.reserve(parameters.size());
   for (const double p : parameters)
     values.push_back(p == p ? std::optional<double>(p) : std::nullopt);
   return values;

@@ -544,6 +544,7 @@ def test_bad_validation_data():
         MLPRegressor().fit(X_iris, Y, X_val=X_iris, y_val=y_iris)
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_max_time(solver):
     rng = np.random.RandomState(0)

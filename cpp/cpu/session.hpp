@@ -137,7 +137,7 @@ void each_piece(const Layer<T>& layer, const Panels<T>& panels, int64_t rows, Us
 template <class T, class U, class Which, class Use>
 void each_parameter(const Session<T>& s, Which which, U* const* blocks, Use use) {
   U* const* slopes = blocks + 2 * s.n_layers;
-  for (int l = 0; l < s.n_layers; ++l) {
+  for (int64_t l = 0; l < s.n_layers; ++l) {
     const Layer<T>& layer = s.layers[l];
     U *weight = blocks[2 * l], *bias = blocks[2 * l + 1];
     if (layer.narrow) {
