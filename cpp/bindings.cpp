@@ -1,6 +1,7 @@
 // Python's view of the core. Each function has four beats: check what came, prepare the output,
 // release the GIL and call, return. Arrays are checked here to the point where no call can read or
-// write outside them; what they mean is checked in Python, with messages for users.
+// write outside them, as long as nobody changes them meanwhile; what they mean is checked in
+// Python, with messages for users.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -30,7 +31,7 @@ namespace {
 template <class T>
 using Array = py::array_t<T, 0>;
 using Order = std::optional<Array<int64_t>>;
-using EpochTuple = std::tuple<int64_t, double, double, int64_t>;  // an Epoch
+using EpochTuple = std::tuple<int64_t, int64_t, double, double, int64_t>;  // an Epoch
 
 void require(bool condition, const char* message) {
   if (!condition) throw std::invalid_argument(message);
@@ -236,14 +237,25 @@ struct Stop {
       Py_XDECREF(answer);
       if (yes >= 0) return yes;
     }
-    // no C++ exception may leave from here, for threads wait for this one
+    self.keep();
+    return true;
+  }
+
+  /// After a call, with the GIL: a signal that came since the last time would be raised on the way
+  /// back to Python, and what the call returns lost.
+  void look_again() {
+    if (exception.is_none() && PyErr_CheckSignals() != 0) keep();
+  }
+
+  /// Python's error for later: no C++ exception may leave a pass, for threads wait for this one.
+  void keep() {
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);
-    self.exception = py::reinterpret_steal<py::object>(value ? value : type);
+    if (value && trace) PyException_SetTraceback(value, trace);
+    exception = py::reinterpret_steal<py::object>(value ? value : type);
     if (value) Py_XDECREF(type);
     Py_XDECREF(trace);
-    return true;
   }
 
   void set_on(Pass* pass) {
@@ -277,6 +289,7 @@ void bind_network(py::module_& m, const char* name) {
              plan.recipe.input_dropout = input_dropout;
              plan.recipe.alpha = alpha;
              plan.recipe.l1 = l1;
+             const Released release;
              return std::make_unique<Net>(find_engine(engine.c_str()), plan.recipe, batch, sparse,
                                           keep_gradient);
            }),
@@ -318,8 +331,9 @@ void bind_network(py::module_& m, const char* name) {
             const Data<T> data = training_data(rows, targets, weights, net.outputs());
             Pass pass = pass_over(order, rows.n, n_threads);
             require(pass.n >= 1, "X: no rows");
-            const Epoch from{std::get<0>(begun), std::get<1>(begun), std::get<2>(begun),
-                             std::get<3>(begun)};
+            const auto [worked, counted, loss, penalty, made] = begun;
+            require(worked >= 0, "epoch: rows must be 0 or more");
+            const Epoch from{worked, counted, loss, penalty, made};
             require(from.rows >= 0 && from.rows < pass.n && from.rows % net.batch() == 0,
                     "epoch: must have been stopped between two batches");
             require(clip_norm > 0 && max_norm > 0, "clip_norm, max_norm: must be positive");
@@ -347,8 +361,10 @@ void bind_network(py::module_& m, const char* name) {
               const Released release;
               epoch = net.train(data, pass, net.batch(), options, from);
             }
-            return py::make_tuple(EpochTuple(epoch.rows, epoch.loss, epoch.penalty, epoch.steps),
-                                  asked.exception);
+            asked.look_again();
+            return py::make_tuple(
+                EpochTuple(epoch.rows, epoch.counted, epoch.loss, epoch.penalty, epoch.steps),
+                asked.exception);
           },
           "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "solver"_a, "steps"_a,
           "rate"_a, "momentum"_a = 0.0, "nesterov"_a = false, "beta_1"_a = 0.0, "beta_2"_a = 0.0,
@@ -357,8 +373,9 @@ void bind_network(py::module_& m, const char* name) {
           "max_norm"_a = std::numeric_limits<double>::infinity(), "seed"_a = uint64_t(0),
           "bias_rate"_a = 1.0, "epoch"_a = EpochTuple(), "stop"_a = py::none(), "n_threads"_a,
           "One epoch over the rows in `order`, or its rest. Returns where it stands then: the rows "
-          "worked on, the sum of their losses, the penalty in it, the steps made; and an exception "
-          "that ended it between two steps, or None.")
+          "worked on, those of them that count, the sum of their losses, the penalty in it, the "
+          "steps made; and an exception that ended it after a whole number of steps, or None. "
+          "`stop` is called before a step is whole: it must not touch the network.")
       .def(
           "gradient",
           [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
@@ -425,6 +442,7 @@ void bind_perceptron(py::module_& m, const char* name) {
               const Released release;
               cost = self.perceptron.epoch(self.data, pass);
             }
+            asked.look_again();
             return py::make_tuple(cost, asked.exception);
           },
           "order"_a, "stop"_a = py::none(),
@@ -597,6 +615,9 @@ PYBIND11_MODULE(_native, m) {
       py::kw_only(), "loss_parameter"_a = 0.0, "n_threads"_a, "engine"_a = "",
       "Predictions, and their mean loss against the targets, without penalty.");
   py::module_::import("atexit").attr("register")(py::cpp_function(end_calls));
+  const py::module_ os = py::module_::import("os");
+  if (py::hasattr(os, "register_at_fork"))  // the calls of other threads stay in the parent
+    os.attr("register_at_fork")("after_in_child"_a = py::cpp_function([] { calls_in_flight = 0; }));
   bind_network<float>(m, "Network32");
   bind_network<double>(m, "Network64");
   bind_perceptron<float>(m, "Perceptron32");

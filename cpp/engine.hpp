@@ -88,10 +88,11 @@ struct SolverOptions {
 
 /// Where an epoch stands. A call that was stopped can be gone on from, to the same bits.
 struct Epoch {
-  int64_t rows = 0;    // worked on: whole batches, at the end all
-  double loss = 0;     // sum over them, each batch's loss weighing its rows
-  double penalty = 0;  // what the penalty has in it
-  int64_t steps = 0;   // updates made: batches whose weights do not sum to zero
+  int64_t rows = 0;     // worked on: whole batches, at the end all
+  int64_t counted = 0;  // those in batches whose weights do not sum to zero: others make no step
+  double loss = 0;      // sum over these, each batch's loss weighing its rows
+  double penalty = 0;   // what the penalty has in it
+  int64_t steps = 0;    // updates made
 };
 
 /// A network's parameters, solver state and work space in the layout that an engine computes in.

@@ -54,11 +54,13 @@ inline void tell_tsan_before(void*) {}
 inline void tell_tsan_after(void*) {}
 #endif
 
-constexpr std::align_val_t kAlignment{64};
+constexpr size_t kAlignment = 64;
 
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
 #endif
 }
 
@@ -99,9 +101,15 @@ void Barrier::wait(int n_threads) {
   for (int spins = 0; __atomic_load_n(&phase_, __ATOMIC_ACQUIRE) == phase; ++spins) {
     if (spins < kSpins) {
       pause();
-    } else {
-      std::this_thread::yield();
+      continue;
     }
+    if (forked) {  // no team is made in such a process: this one stayed in the parent
+      std::fputs(
+          "fastmlp: a signal's handler forked within a fit, and the child returned from it\n",
+          stderr);
+      std::abort();
+    }
+    std::this_thread::yield();
   }
 }
 
@@ -132,12 +140,24 @@ OutOfMemory::OutOfMemory(double bytes, const char* purpose) : bytes_(bytes) {
                 purpose);
 }
 
+// Of calloc, not new and memset: pages that nobody writes to, such as those of a solver's state
+// that a solver has not, then take no memory. Before the aligned block stands what calloc gave.
 void* allocate(size_t bytes, const char* purpose) {
-  void* memory = ::operator new(bytes, kAlignment, std::nothrow);
-  if (!memory) throw OutOfMemory(double(bytes), purpose);
-  return std::memset(memory, 0, bytes);
+  constexpr size_t kRoom = kAlignment + sizeof(void*);
+  char* whole =
+      bytes > SIZE_MAX - kRoom ? nullptr : static_cast<char*>(std::calloc(bytes + kRoom, 1));
+  if (!whole) throw OutOfMemory(double(bytes), purpose);
+  const uintptr_t least = reinterpret_cast<uintptr_t>(whole) + kRoom;
+  char* block = whole + kRoom - least % kAlignment;
+  std::memcpy(block - sizeof whole, &whole, sizeof whole);
+  return block;
 }
 
-void release(void* memory) { ::operator delete(memory, kAlignment); }
+void release(void* memory) {
+  if (!memory) return;
+  void* whole;
+  std::memcpy(&whole, static_cast<char*>(memory) - sizeof whole, sizeof whole);
+  std::free(whole);
+}
 
 }  // namespace fastmlp

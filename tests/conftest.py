@@ -1,9 +1,23 @@
+import faulthandler
+import os
+
 import pytest
 
 from fastmlp import _native
+
+SLOWNESS = float(os.environ.get("FASTMLP_SLOWNESS", "1"))  # of a core with sanitizers
+LIMIT = 60 * SLOWNESS  # seconds
 
 
 @pytest.fixture(params=[name for name, available in _native.engines().items() if available])
 def engine(request):
     """Each engine that this machine can run."""
     return request.param
+
+
+@pytest.fixture
+def time_limit():
+    """What hangs in the core no exception can end: the process is ended, with a traceback."""
+    faulthandler.dump_traceback_later(LIMIT, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()

@@ -1,6 +1,7 @@
 """Checkpoints: a fit that was ended at any moment and is called again ends with the same bits."""
 
 import errno
+import functools
 import os
 import pathlib
 import resource
@@ -11,11 +12,14 @@ import time
 import types
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn.base import clone
+from sklearn.metrics import accuracy_score, make_scorer
 
 from fastmlp import MLPClassifier, MLPRegressor, _checkpoint, _files, _native, load
+from tests.conftest import SLOWNESS
 from tests.test_saving import bits
 
 pytestmark = pytest.mark.filterwarnings(
@@ -46,6 +50,7 @@ def ends_after(writes, monkeypatch):
             raise Ended
 
     monkeypatch.setattr(_checkpoint.Checkpoint, "write", ending)
+    monkeypatch.setattr(_checkpoint.Checkpoint, "leave", lambda *args: None)
 
 
 def attributes(estimator):
@@ -142,7 +147,7 @@ def test_a_warm_start(tmp_path, monkeypatch):
         ends_after(3, patch)
         with pytest.raises(Ended):
             clf.fit(X, y)
-    with pytest.raises(ValueError, match=r"it began with other weights \(random_state, init, or"):
+    with pytest.raises(ValueError, match=r"it began with other weights or random numbers \(random"):
         clone(clf).fit(X, y)
     assert attributes(clf.fit(X, y)) == attributes(expected)
 
@@ -185,7 +190,9 @@ KILLED = {
 }  # fmt: skip
 
 
+@pytest.mark.forks
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.usefixtures("time_limit")
 @pytest.mark.parametrize(("parameters", "every", "X"), KILLED.values(), ids=KILLED)
 def test_a_process_that_is_killed_at_random_moments(parameters, every, X, tmp_path):
     """Ten times each, thirty in all; a moment may be in the middle of writing the file."""
@@ -210,6 +217,7 @@ def test_a_process_that_is_killed_at_random_moments(parameters, every, X, tmp_pa
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
+            assert os.WTERMSIG(status) == signal.SIGKILL
             kills += 1
             files |= {path.read_bytes()} if path.exists() else set()
         else:
@@ -219,7 +227,33 @@ def test_a_process_that_is_killed_at_random_moments(parameters, every, X, tmp_pa
     assert len(files) > 3
 
 
-def test_an_interrupted_fit_goes_on_where_it_was(tmp_path):
+@pytest.fixture(params=[SystemExit, KeyboardInterrupt])
+def signalled(request):
+    """Calls a function and sends it SIGTERM after a while, whose handler raises one or the other;
+    what the function returns, None where it raised."""
+
+    def call(function, after):
+        def handler(*_):
+            raise request.param
+
+        earlier = signal.signal(signal.SIGTERM, handler)
+        sender = threading.Timer(after * SLOWNESS, os.kill, (os.getpid(), signal.SIGTERM))
+        sender.start()
+        try:
+            if request.param is SystemExit:
+                with pytest.raises(SystemExit):
+                    function()
+                return None
+            with pytest.warns(UserWarning, match="interrupted"):
+                return function()
+        finally:
+            sender.join()
+            signal.signal(signal.SIGTERM, earlier)
+
+    return call
+
+
+def test_an_interrupted_fit_goes_on_where_it_was(signalled, tmp_path):
     """Within an epoch, long before a checkpoint was due."""
     path = tmp_path / "fit"
     y = np.arange(len(LARGE)) % 4
@@ -227,29 +261,69 @@ def test_an_interrupted_fit_goes_on_where_it_was(tmp_path):
                   "random_state": 0, "n_jobs": 1}  # fmt: skip
     expected = MLPClassifier(**parameters).fit(LARGE, y)
     clf = MLPClassifier(**parameters, checkpoint=path)
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.warns(UserWarning, match="interrupted"):
-        clf.fit(LARGE, y)
-    steps = clf._optimizer.steps
+    interrupted = signalled(lambda: clf.fit(LARGE, y), after=0.3)
+    rows, counted, _, _, steps = _checkpoint.Checkpoint(path, 60.0).state["epoch"]
+    assert rows == counted == 20 * steps
     assert 0 < steps < 3000
-    assert path.exists()
-    written = _checkpoint.Checkpoint(path, 60.0)
-    assert written.state["epoch"][::3] == (20 * steps, steps)
+    if interrupted is not None:
+        assert steps == clf._optimizer.steps
     assert attributes(clf.fit(LARGE, y)) == attributes(expected)
     assert not path.exists()
 
 
-def test_an_interrupted_fit_of_lbfgs_goes_on_where_it_was(tmp_path):
+def test_interrupted_short_epochs_go_on_where_they_were(signalled, tmp_path):
+    path = tmp_path / "fit"
+    parameters = {"max_iter": 10**6, "n_iter_no_change": np.inf, "checkpoint": path}
+    clf = make(parameters, y)
+    signalled(lambda: clf.fit(X, y), after=0.3)
+    state = _checkpoint.Checkpoint(path, 60.0).state
+    epochs = state["records"]["n_iter_"] + (state["epoch"] is not None)
+    assert epochs > 100
+    assert state["steps"] + (state["epoch"] or [0])[-1] == epochs  # a step each
+
+
+class Slow:
+    """A scorer or a callable rate that raises once, in the midst of a fit."""
+
+    def __init__(self, value, calls, error):
+        self.value, self.calls, self.error = value, calls, error
+
+    def __call__(self, *args):
+        self.calls -= 1
+        if self.calls == 0:
+            raise self.error
+        return self.value
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize(("parameter", "value"), [("learning_rate", 0.01), ("scoring", 0.5)])
+def test_a_fit_goes_on_from_what_its_callables_raised(parameter, value, error, tmp_path):
+    parameters = {"early_stopping": True, "max_iter": 8, "tol": 0}
+    expected = make(parameters, y, **{parameter: Slow(value, 0, None)}).fit(X, y)
+    clf = make(parameters, y, **{parameter: Slow(value, 6, error)}, checkpoint=tmp_path / "fit")
+    if error is KeyboardInterrupt:
+        with pytest.warns(UserWarning, match="interrupted"):
+            clf.fit(X, y)
+        assert clf.n_iter_ == 5
+    else:
+        with pytest.raises(error):
+            clf.fit(X, y)
+    calls = getattr(clf, parameter)
+    assert calls.calls == 0
+    clf.fit(X, y)
+    assert calls.calls == -(9 - 6)  # not for the epochs before
+    assert bits(clf.coefs_) == bits(expected.coefs_)
+    assert bits(clf.validation_scores_) == bits(expected.validation_scores_)
+
+
+def test_an_interrupted_fit_of_lbfgs_goes_on_where_it_was(signalled, tmp_path):
     path = tmp_path / "fit"
     y = np.arange(len(LARGE)) % 4
     parameters = {"hidden_layer_sizes": (100,), "solver": "lbfgs", "max_iter": 60, "tol": 0,
                   "random_state": 0}  # fmt: skip
     expected = MLPClassifier(**parameters).fit(LARGE, y)
     clf = MLPClassifier(**parameters, checkpoint=path, checkpoint_every=1000)
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.warns(UserWarning, match="interrupted"):
-        clf.fit(LARGE, y)
-    assert 0 < clf.n_iter_ < 60
+    signalled(lambda: clf.fit(LARGE, y), after=0.5)
     evaluated = len(_checkpoint.Checkpoint(path, 60.0).state["evaluations"])
     calls = []
     gradient = _native.Network32.gradient
@@ -260,6 +334,39 @@ def test_an_interrupted_fit_of_lbfgs_goes_on_where_it_was(tmp_path):
         _native.Network32.gradient = gradient
     assert evaluated > 2
     assert len(calls) < 80 - evaluated
+
+
+def test_a_lbfgs_that_goes_another_way_is_not_led_by_the_file(tmp_path, monkeypatch):
+    """As of another SciPy: its fit is then the one that it makes without a file."""
+    import scipy.optimize
+
+    minimize = scipy.optimize.minimize
+
+    def other(*args, options, **more):
+        return minimize(*args, options={**options, "maxcor": 3}, **more)
+
+    clf = make({"solver": "lbfgs", "max_iter": 40, "tol": 0}, y, checkpoint=tmp_path / "fit",
+               checkpoint_every=10)  # fmt: skip
+    with monkeypatch.context() as patch:
+        ends_after(4, patch)
+        with pytest.raises(Ended):
+            clf.fit(X, y)
+    monkeypatch.setattr(scipy.optimize, "minimize", other)
+    expected = clone(clf).set_params(checkpoint=None).fit(X, y)
+    assert attributes(clf.fit(X, y)) == attributes(expected)
+
+
+def test_lbfgs_does_not_fall_behind_its_file_for_lack_of_time(tmp_path, monkeypatch):
+    path = tmp_path / "fit"
+    clf = make({"solver": "lbfgs", "max_iter": 40, "tol": 0}, y, checkpoint=path,
+               checkpoint_every=10, max_time=100.0)  # fmt: skip
+    with monkeypatch.context() as patch:
+        ends_after(4, patch)
+        with pytest.raises(Ended):
+            clf.fit(X, y)
+    monkeypatch.setattr("fastmlp._training.monotonic", lambda: time.monotonic() + next(later))
+    later = iter([0.0] + 10**3 * [200.0])  # it is late from the first iteration on
+    assert 30 < clf.fit(X, y).n_iter_ < 33
 
 
 # --- when it is written --------------------------------------------------------------------------
@@ -342,17 +449,25 @@ OTHER = {
     "alpha": ({"alpha": 0.5}, (X, y), r"alpha was 0.0001, now it is 0.5"),
     "several": ({"alpha": 0.5, "max_iter": 99}, (X, y), r"alpha was .*; max_iter was 12, now it"),
     "the seed": ({"random_state": 4}, (X, y), "random_state was 3, now it is 4"),
-    "a generator": ({"random_state": np.random.RandomState(3)}, (X, y), ".*now it is RandomState"),
+    "a generator": ({"random_state": np.random.RandomState(3)}, (X, y),
+                    "random_state was 3, now it is a RandomState"),
     "a function": ({"learning_rate": halve}, (X, y), "learning_rate was 'constant', now it is "
                    "tests.test_checkpoint.halve"),
-    "an object": ({"scoring": types.SimpleNamespace}, (X, y), ".*now it is types.SimpleNamespace"),
-    "sizes": ({"hidden_layer_sizes": np.array([5, 4])}, (X, y), "hidden_layer_sizes was"),
+    "an object": ({"learning_rate": Slow(1, 0, None)}, (X, y),
+                  ".*now it is tests.test_checkpoint.Slow"),
+    "a partial function": ({"learning_rate": functools.partial(halve, 1)}, (X, y),
+                           r".*now it is partial\[tests.test_checkpoint.halve, \[1\], {}\]"),
+    "a scorer": ({"scoring": make_scorer(accuracy_score)}, (X, y),
+                 r".*now it is make_scorer\(accuracy_score"),
+    "sizes": ({"hidden_layer_sizes": (5, 5)}, (X, y),
+              r"hidden_layer_sizes was \[5, 4\], now it is \[5, 5\]"),
     "X": ({}, (X + 1e-9, y), "it was given other data"),
     "a type": ({}, (X.astype(np.float32), y), "it was given other data"),
     "rows": ({}, (X[:-1], y[:-1]), "it was given other data"),
     "y": ({}, (X, (y + 1) % 3), "it was given other data"),
     "labels": ({}, (X, y + 1), "it was given other data"),
     "weights": ({}, (X, y, W), "it was given other data"),
+    "columns": ({}, (pd.DataFrame(X, columns=list("abcdef")), y), "it was given other data"),
 }  # fmt: skip
 
 
@@ -364,8 +479,30 @@ def test_the_file_of_another_fit_is_an_error(parameters, data, text, begun):
     assert pathlib.Path(begun.checkpoint).read_bytes() == content
     expected = clone(begun).set_params(checkpoint=None).fit(X, y)
     # these make no other model
-    clf = begun.set_params(verbose=False, n_jobs=1, checkpoint_every=3).fit(X, y)
-    assert attributes(clf) == attributes(expected)
+    same = {"hidden_layer_sizes": [np.int64(5), 4], "alpha": np.float64(0.0001), "n_jobs": 1,
+            "checkpoint_every": np.float32(3), "random_state": np.int64(3)}  # fmt: skip
+    assert attributes(begun.set_params(**same).fit(X, y)) == attributes(expected)
+
+
+def test_it_is_told_that_a_fit_goes_on(begun, capsys):
+    begun.set_params(verbose=True).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Going on from checkpoint=")
+    assert lines[0].endswith("written after 3 epochs or iterations")
+    assert lines[1].startswith("Iteration 4, loss")
+
+
+@pytest.mark.parametrize("more", [{}, {"early_stopping": True}, {"dropout": 0.1}], ids=str)
+def test_another_generators_fit_is_another_fit(more, tmp_path, monkeypatch):
+    """Where it draws no weights, either."""
+    clf = make({**FITS["own weights"][0], **more}, y, checkpoint=tmp_path / "fit")
+    with monkeypatch.context() as patch:
+        ends_after(1, patch)
+        with pytest.raises(Ended):
+            clf.set_params(random_state=np.random.RandomState(5)).fit(X, y)
+    with pytest.raises(ValueError, match="other weights or random numbers"):
+        clf.set_params(random_state=np.random.RandomState(6)).fit(X, y)
+    clf.set_params(random_state=np.random.RandomState(5)).fit(X, y)
 
 
 def test_another_estimator_is_another_fit(begun):
@@ -417,6 +554,39 @@ def test_a_checkpoint_of_a_newer_version(begun, monkeypatch):
         begun.fit(X, y)
 
 
+def test_a_checkpoint_of_another_version(begun, monkeypatch):
+    monkeypatch.setattr(_checkpoint, "version", lambda name: "9.0")
+    with pytest.raises(ValueError, match=r"written by fastmlp \d.*, this is 9.0. End the fit with"):
+        begun.fit(X, y)
+
+
+@pytest.mark.parametrize("forge", [
+    lambda s: s.clear(),
+    lambda s: s["records"].update(n_features_in_=99),
+    lambda s: s["records"].pop("loss_"),
+    lambda s: s.update(slots=s["slots"][:1]),
+    lambda s: s.update(slots=[[block[:1] for block in s["slots"][0]]] * 3),
+    lambda s: s.update(permutation=s["permutation"][:5]),
+    lambda s: s.update(schedule=3),
+    lambda s: s.update(random_state=None),
+    lambda s: s.update(steps="x"),
+    lambda s: s.update(epoch=(-20, 0, 0.0, 0.0, 0)),
+    lambda s: s.update(epoch=(20, 0)),
+    lambda s: s.update(permutation=np.full(120, 120)),
+], ids=range(12))  # fmt: skip
+def test_a_state_that_no_training_made_is_refused(forge, begun, monkeypatch):
+    restore = _checkpoint.Checkpoint.restore
+
+    def forged(self, restores):
+        forge(self.state)
+        restore(self, restores)
+
+    monkeypatch.setattr(_checkpoint.Checkpoint, "restore", forged)
+    with pytest.raises((ValueError, TypeError)):
+        begun.fit(X, y)
+    assert not hasattr(begun, "coefs_")
+
+
 def test_a_checkpoint_of_another_engine(begun, monkeypatch):
     monkeypatch.setattr(_checkpoint, "_native", types.SimpleNamespace(engine=lambda: "other"))
     with pytest.warns(UserWarning, match=r"was written on the engine .* will differ in its last"):
@@ -430,21 +600,84 @@ def test_without_the_library(begun, monkeypatch):
         begun.fit(X, y)
 
 
-@pytest.mark.parametrize("path", ["missing/fit", ".", "\0"])
+@pytest.mark.parametrize("path", ["missing/fit", ".", "\0", "fit/", "\ud800", "x" * 999])
 def test_a_path_that_cannot_be_written_is_an_error_before_training(path, tmp_path, monkeypatch):
     trained = []
     monkeypatch.setattr("fastmlp._training.Optimizer.go_on", lambda *args: trained.append(1))
     clf = make({}, y, checkpoint=os.path.join(tmp_path, path))
-    with pytest.raises((OSError, ValueError), match=r"checkpoint=|null byte"):
+    with pytest.raises((OSError, ValueError), match=r"checkpoint="):
         clf.fit(X, y)
     assert not trained
     assert not hasattr(clf, "coefs_")
+    assert not os.listdir(tmp_path)
+
+
+def test_a_file_that_cannot_be_read(begun, monkeypatch):
+    def fails(*args):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(_checkpoint, "read", fails)
+    with pytest.raises(PermissionError, match=r"checkpoint='.*fit' cannot be read: Permission"):
+        begun.fit(X, y)
+
+
+def test_the_file_stays_where_it_is_when_the_process_goes_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+
+    def goes_elsewhere(epoch):
+        if epoch == 2:
+            os.chdir("elsewhere")
+        return 0.01
+
+    make({"learning_rate": goes_elsewhere}, y, checkpoint="fit", checkpoint_every=1).fit(X, y)
+    assert os.listdir(tmp_path) == ["elsewhere"]
+    assert not os.listdir()
+
+
+def test_a_link_is_followed(tmp_path, monkeypatch):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "fit").symlink_to(tmp_path / "store" / "real")
+    clf = make({}, y, checkpoint=tmp_path / "fit", checkpoint_every=1)
+    with monkeypatch.context() as patch:
+        ends_after(4, patch)
+        with pytest.raises(Ended):
+            clf.fit(X, y)
+    assert os.listdir(tmp_path / "store") == ["real"]
+    clf.fit(X, y)
+    assert not os.listdir(tmp_path / "store")
+    assert (tmp_path / "fit").is_symlink()
+
+
+def test_a_fit_that_diverges_removes_its_file(tmp_path):
+    """Going on from it would lead there again; with other parameters it would be in the way."""
+    for solver, rate, more in (("sgd", 1e6, {}), ("lbfgs", 0.1, {"alpha": 1e308})):
+        reg = make({"solver": solver, "learning_rate_init": rate, **more}, z,
+                   checkpoint=tmp_path / "fit", checkpoint_every=1)  # fmt: skip
+        with pytest.raises(ValueError, match="diverged"), np.errstate(all="ignore"):
+            reg.fit(1e3 * X, 1e3 * z)
+        assert not os.listdir(tmp_path)
+
+
+def test_a_state_that_outgrows_the_format_is_a_warning(tmp_path, monkeypatch):
+    clf = make({}, y, checkpoint=tmp_path / "fit", checkpoint_every=1)
+    expected = make({}, y).fit(X, y)
+
+    def shrinks(epoch):
+        if epoch == 3:
+            monkeypatch.setattr(_files, "_MAX_HEADER", 10)
+        return 0.01
+
+    clf.set_params(learning_rate=shrinks)
+    with pytest.warns(RuntimeWarning, match="longer than the format allows. Training goes on"):
+        clf.fit(X, y)
+    assert clf.loss_curve_ == expected.loss_curve_
 
 
 def test_a_generator_that_no_file_can_hold(tmp_path):
     random = np.random.RandomState(np.random.PCG64(0))
     clf = make({}, y, checkpoint=tmp_path / "fit", random_state=random)
-    with pytest.raises(ValueError, match=r"checkpoint='.*fit' cannot be written: .*RandomState"):
+    with pytest.raises(ValueError, match=r"checkpoint='.*fit' cannot be written: .* cannot hold"):
         clf.fit(X, y)
 
 
@@ -518,16 +751,12 @@ def test_a_file_that_cannot_be_removed_is_a_warning(tmp_path, monkeypatch):
 
 
 def test_leftovers_of_killed_processes_are_removed(tmp_path):
-    for name in (
-        ".fit.fastmlp-0123.tmp",
-        ".fit.fastmlp-0123",
-        ".other.fastmlp-0123.tmp",
-        "fit.tmp",
-    ):
-        (tmp_path / name).write_text("x")
-    make({}, y, checkpoint=tmp_path / "fit").fit(X, y)
-    assert sorted(os.listdir(tmp_path)) == [".fit.fastmlp-0123", ".other.fastmlp-0123.tmp",
-                                            "fit.tmp"]  # fmt: skip
+    name = "f" * 200
+    mine, other = (_files._temporary(str(tmp_path / name)) for name in (name, name + "2"))
+    for left in (f"{mine}01.tmp", f"{mine}01", f"{other}01.tmp", "fit.tmp"):
+        (tmp_path / left).write_text("x")
+    make({}, y, checkpoint=tmp_path / name).fit(X, y)
+    assert sorted(os.listdir(tmp_path)) == sorted([f"{mine}01", f"{other}01.tmp", "fit.tmp"])
 
 
 def test_the_parameter_is_saved_with_the_model(tmp_path):

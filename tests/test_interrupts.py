@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron
+from tests.conftest import SLOWNESS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -19,7 +20,6 @@ pytestmark = [
 
 X = np.random.default_rng(0).random((200_000, 100), np.float32)
 y = np.arange(len(X)) % 10
-SLOWNESS = float(os.environ.get("FASTMLP_SLOWNESS", "1"))  # of a core with sanitizers
 BOUND = 0.2 * SLOWNESS  # seconds
 
 
@@ -94,6 +94,31 @@ def test_never_half_a_step(parameters, n_jobs):
         np.testing.assert_array_equal(a, b)
 
 
+def test_short_epochs_lose_nothing():
+    """Not even what came after signals were last looked at: steps and weights belong together."""
+    few, labels = X[:2000], y[:2000]
+    parameters = {"hidden_layer_sizes": (50,), "n_iter_no_change": np.inf, "random_state": 0}
+    for after in (0.3, 0.33, 0.37):
+        with pytest.warns(UserWarning, match="interrupted"):
+            model, _ = interrupted(
+                lambda: MLPClassifier(**parameters, max_iter=10**6).fit(few, labels), after=after
+            )
+        epochs, steps = divmod(model._optimizer.steps, 10)
+        assert epochs > 0
+        if not steps:
+            expected = MLPClassifier(**parameters, max_iter=epochs).fit(few, labels)
+            np.testing.assert_array_equal(model.coefs_[0], expected.coefs_[0])
+
+
+def test_before_the_first_score_the_weights_at_hand_are_kept():
+    parameters = {"hidden_layer_sizes": (500, 500), "random_state": 0, "early_stopping": True}
+    labels = X[:, 0] > 0.5
+    with pytest.warns(UserWarning, match="interrupted"):
+        model, _ = interrupted(lambda: MLPClassifier(**parameters, batch_size=32).fit(X, labels))
+    assert (model.n_iter_, model.validation_scores_) == (0, [])
+    assert model.score(X[:5000], labels[:5000]) > 0.9
+
+
 def test_an_interrupted_fit_of_lbfgs_keeps_its_last_iteration():
     reports = []
 
@@ -132,8 +157,9 @@ def test_what_another_signals_handler_raises_comes_out_and_the_earlier_fit_stays
     earlier = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.3 * SLOWNESS)
     try:
-        with pytest.raises(TimeoutError, match="too long"):
+        with pytest.raises(TimeoutError, match="too long") as raised:
             model.fit(X, y)
+        assert raised.traceback[-1].name == "handler"
     finally:
         signal.signal(signal.SIGALRM, earlier)
     assert vars(model).keys() == before.keys()

@@ -1,6 +1,5 @@
 """Processes that fork, threads that share, libraries side by side. Each test has a time limit."""
 
-import faulthandler
 import json
 import multiprocessing
 import os
@@ -20,10 +19,14 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron, _native, load
 from fastmlp._threads import n_threads
+from tests.conftest import LIMIT
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:.*use of fork:DeprecationWarning"
-)
+pytestmark = [
+    pytest.mark.usefixtures("time_limit"),
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:.*use of fork:DeprecationWarning"
+    ),
+]
 
 
 def forks(test):
@@ -31,17 +34,8 @@ def forks(test):
     return pytest.mark.forks(pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")(test))
 
 
-LIMIT = 60 * float(os.environ.get("FASTMLP_SLOWNESS", "1"))  # seconds
 X, y = load_digits(return_X_y=True)
 X = X.astype(np.float32)
-
-
-@pytest.fixture(autouse=True)
-def time_limit():
-    """What hangs in the core no exception can end: the process is ended, with a traceback."""
-    faulthandler.dump_traceback_later(LIMIT, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
 
 
 def fit_and_predict(seed=0):

@@ -260,7 +260,7 @@ def test_steps_with_every_regulariser(engine, activation, dtype, sparse):
             x = (csr.data, csr.indices.astype(np.int32), csr.indptr.astype(np.int64))
         y = targets if targets.dtype == np.int32 else targets.astype(dtype)
         for step in (1, 2):
-            (done, loss_sum, penalty, _), _ = network.train(
+            (done, _, loss_sum, penalty, _), _ = network.train(
                 x, y, weights.astype(dtype), None, solver="sgd", steps=step - 1, rate=0.1,
                 clip_norm=CLIP, seed=SEED, n_threads=2,
             )  # fmt: skip

@@ -111,7 +111,7 @@ void take_loss(const Outputs<T>& outputs, const Chunk<T>& chunk, int64_t begin, 
   const T parameter = outputs.parameter;
   const int64_t panels = panel_count<T>(outputs.count);
   Turned<T> zs, ys;
-  alignas(64) T per_row[L];
+  alignas(64) T per_row[L] = {};
   for (int64_t row = begin; row < end; row += L) {
     const int64_t rows = row + L < end ? L : end - row;
     for (int64_t r = 0; r < rows; ++r) per_row[r] = chunk.weight(row + r);

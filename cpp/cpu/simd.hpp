@@ -22,6 +22,14 @@ template <class T>
 constexpr int64_t kLanes = FASTMLP_VECTOR_BYTES / sizeof(T);
 
 template <class T>
+struct WideOf {
+  typedef double Type __attribute__((vector_size(kLanes<T> * sizeof(double))));
+};
+/// As many elements in double.
+template <class T>
+using Wide = typename WideOf<T>::Type;
+
+template <class T>
 inline Vec<T> load(const T* p) {  // any alignment
   Vec<T> v;
   __builtin_memcpy(&v, p, sizeof v);

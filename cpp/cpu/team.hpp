@@ -37,12 +37,13 @@ class Watch {
 
   bool team_rests() const { return rests_ > 0; }
 
-  void step_begins() { began_ = seconds(); }
+  void begins() { began_ = seconds(); }
 
   /// Judges a step over `rows` rows by a team, or by the leader alone while the team rests. True if
-  /// it is time for the other way.
+  /// it is time for the other way. The wait for the team after it is counted with the next step.
   bool step_ends(bool by_team, int64_t rows) {
-    const double time = seconds() - began_;
+    const double now = seconds(), time = now - began_;
+    began_ = now;
     time_ += time;
     rows_ += double(rows);
     if (!by_team) {

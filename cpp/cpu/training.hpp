@@ -75,6 +75,7 @@ void run_pass(void* context, int thread, int n_threads) {
   SolverClock clock{options.steps + epoch.steps};
   const bool clips = job.options && options.clip_norm < infinity<double>();
   const bool limits = job.options && options.max_norm < infinity<double>();
+  if (watches) watch.begins();
   for (bool leave = false; epoch.rows < n && !leave; epoch.rows += job.batch) {
     const int64_t start = epoch.rows, end = start + job.batch < n ? start + job.batch : n;
     const double total = weight_sum(job.data, job.pass, start, end);
@@ -82,7 +83,6 @@ void run_pass(void* context, int thread, int n_threads) {
     ++clock.step;
     bool given_up = false;
     double data_loss = 0;
-    if (watches) watch.step_begins();
     for (int64_t row = start; row < end; row += s.chunk_rows) {
       const int64_t rows = row + s.chunk_rows < end ? s.chunk_rows : end - row;
       const bool last = row + rows == end;
@@ -100,8 +100,9 @@ void run_pass(void* context, int thread, int n_threads) {
       for (int64_t r = mine.begin; r < mine.end && !job.stopper.answered(true); r += s.piece_rows) {
         const bool more = r + s.piece_rows < mine.end;
         run_rows(s, chunk, r, more ? r + s.piece_rows : mine.end, columns.values);
-        if (leads && (more || !last)) job.stopper.ask(true);
+        if (leads && more) job.stopper.ask(true);
       }
+      if (leads && !last) job.stopper.ask(true);
       job.barrier.wait(n_threads);
       given_up = job.stopper.answered(true);
       if (given_up) break;
@@ -137,6 +138,7 @@ void run_pass(void* context, int thread, int n_threads) {
     if (given_up) break;
     leave = job.leave;
     ++epoch.steps;
+    epoch.counted += end - start;
     if (leads) {
       double penalty = 0;
       for (int64_t u = 0; u < s.units; ++u) penalty += s.sums[u].penalty;

@@ -98,7 +98,9 @@ UnitSums change_parameters(const Trained<T>& trained, const Chunk<T>& chunk, con
   const bool is_weight = penalty, first = chunk.first, last = chunk.last;
   const T alpha = penalty ? penalty->alpha : T(0), l1 = penalty ? penalty->l1 : T(0);
   const T scale = chunk.scale;
-  V squares{}, absolutes{}, squared_gradient{};
+  V squares{}, absolutes{};
+  Wide<T>
+      squared_gradient{};  // in double: a gradient whose square overflows float is to be clipped
   for (int c = 0; c < width; ++c) {
     const Column<T, Change> column(trained, vector + c, row);
     T* kept = trained.gradient.data ? trained.gradient.at(vector + c, row) : nullptr;
@@ -121,14 +123,17 @@ UnitSums change_parameters(const Trained<T>& trained, const Chunk<T>& chunk, con
       }
       g = g * scale;
       if constexpr (Change::kSlots == 0) {
-        squared_gradient += g * g;
+        const Wide<T> wide = __builtin_convertvector(g, Wide<T>);
+        squared_gradient += wide * wide;
         store(kept + r * kLanes<T>, g);
       } else {  // the new weights are wanted for the transposed copy
         store(place, column.update(change, r, g, is_weight));
       }
     }
   }
-  UnitSums result{0, double(sum<T>(squared_gradient))};
+  UnitSums result{0, 0};
+  for (int64_t lane = 0; lane < kLanes<T>; ++lane)
+    result.squared_gradient += squared_gradient[lane];
   if (penalty)
     result.penalty =
         0.5 * double(alpha) * double(sum<T>(squares)) + double(l1) * double(sum<T>(absolutes));

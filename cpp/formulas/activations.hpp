@@ -166,8 +166,9 @@ struct Mish : Activation {
   template <class V>
   static V value(V z, V, V& slope) {
     using T = Scalar<V>;
-    // beyond, n + 2 is n and the slope 1: the clamp changes no bit, and keeps n from overflowing
-    const V low = clamp(z, -infinity<T>(), T(2) * Constants<T>::kTanhLimit), e = exp(low);
+    // Above, n + 2 is n and the slope 1; below, e is 0. The clamp changes no bit, and keeps n and
+    // 4 z from overflowing.
+    const V low = clamp(z, T(-1000), T(2) * Constants<T>::kTanhLimit), e = exp(low);
     const V n = e * (e + T(2)), share = T(1) / (n + T(2)), tanh_softplus = n * share;
     slope = tanh_softplus + low * T(4) * e * share * ((e + T(1)) * share);
     return z * tanh_softplus;

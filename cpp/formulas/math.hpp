@@ -136,7 +136,8 @@ V log1p_rest(V f) {
   return s * (T(2) * s2 * series - f);
 }
 
-/// Natural logarithm of x > 0 within about 1 ULP: x = 2^e m with m between the roots of 1/2 and 2.
+/// Natural logarithm of normal x > 0 within about 1 ULP: x = 2^e m with m between the roots of 1/2
+/// and 2.
 template <class V>
 V log(V x) {
   using T = Scalar<V>;
@@ -165,13 +166,6 @@ template <class V>
 V sigmoid(V z) {
   using T = Scalar<V>;
   return T(1) / (T(1) + exp(-z));
-}
-
-/// log(1 + e^z) without overflow.
-template <class V>
-V softplus(V z) {
-  using T = Scalar<V>;
-  return log1p(exp(-abs(z))) + select(z < T(0), splat<V>(T(0)), z);
 }
 
 /// The standard normal distribution at z: its cumulative probability and its density.

@@ -5,10 +5,13 @@ takes. The state belongs to a training that has been set up by the same call: fi
 validation split are not in it.
 """
 
+import functools
 import hashlib
 import os
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version
+from numbers import Integral
 from time import monotonic
 from typing import Any
 
@@ -20,6 +23,7 @@ from fastmlp._files import (
     Decoder,
     Encoder,
     explained,
+    full_path,
     library,
     read,
     remove_leftovers,
@@ -32,6 +36,8 @@ from fastmlp._typing import Array
 _KIND = "fastmlp-checkpoint"
 _FORMAT = 1
 
+_CONTENT = {"fit", "seed", "engine", "epochs", "state"}
+
 # parameters that do not change what is trained
 _FREE = ("checkpoint", "checkpoint_every", "verbose", "n_jobs")
 
@@ -39,7 +45,8 @@ _FREE = ("checkpoint", "checkpoint_every", "verbose", "n_jobs")
 _PARTS = {
     "data": "it was given other data (X, y or sample_weight)",
     "validation": "it was given other validation data",
-    "start": "it began with other weights (random_state, init, or the fit before a warm start)",
+    "start": "it began with other weights or random numbers (random_state, init, or the fit "
+    "before a warm start)",
 }
 
 
@@ -67,7 +74,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, every: float) -> None:
-        self.path = None if path is None else os.fsdecode(path)
+        self.path: str | None = None
         self.every = every
         self.state: dict[str, Any] | None = None
         self.due_at = np.inf
@@ -75,15 +82,26 @@ class Checkpoint:
         self._keeps = False
         self._fit: dict[str, Any] = {}
         self._seed: int | None = None
-        if self.path is None:
+        if path is None:
             return
         library()
-        remove_leftovers(self.path)
-        if os.path.lexists(self.path):
-            with explained(f"checkpoint={self.path!r} cannot be used"):
-                self._read(*read(self.path, _KIND, _FORMAT))
+        self._what = f"checkpoint={os.fspath(path)!r}"
+        with explained(f"{self._what} cannot be used"):
+            self.path = full_path(path)
+            remove_leftovers(self.path)
+            if os.path.exists(self.path):
+                try:
+                    self._read(*read(self.path, _KIND, _FORMAT))
+                except OSError as error:
+                    text = f"{self._what} cannot be read: {error.strerror}"
+                    raise OSError(error.errno, text) from error
 
     def _read(self, config: Any, tensors: dict[str, Array]) -> None:
+        if config.get("version") != version("fastmlp"):
+            raise ValueError(
+                f"it was written by fastmlp {config.get('version')}, this is "
+                f"{version('fastmlp')}. End the fit with that one, or delete the file"
+            )
         content = Decoder(tensors).decode(config.get("content"))
         if not isinstance(content, dict) or content.keys() != _CONTENT:
             raise ValueError("its content does not fit its format")
@@ -91,8 +109,8 @@ class Checkpoint:
         self.state, self._epochs = content["state"], content["epochs"]
         if content["engine"] != _native.engine():
             warnings.warn(
-                f"checkpoint={self.path!r} was written on the engine {content['engine']!r}. This "
-                f"is {_native.engine()!r}: the model will differ in its last digits.",
+                f"{self._what} was written on the engine {content['engine']!r}. This is "
+                f"{_native.engine()!r}: the model will differ in its last digits.",
                 stacklevel=6,
             )
 
@@ -131,14 +149,32 @@ class Checkpoint:
         }
         if self.state is not None and fit != self._fit:
             raise ValueError(
-                f"checkpoint={self.path!r} is of another fit: {_difference(self._fit, fit)}. Call "
-                "fit as it was called then, or give another file, or delete this one."
+                f"{self._what} is of another fit: {_difference(self._fit, fit)}. Call fit as it "
+                "was called then, or give another file, or delete this one."
             )
         self._fit = fit
         self._set_due()
+        if self.state is not None and estimator.verbose:
+            print(f"Going on from {self._what}, written after {self._epochs} epochs or iterations")
+
+    def restore(self, restore: Callable[[dict[str, Any]], None]) -> None:
+        """Have a training `restore` the state of the file, where there is one.
+
+        Raises
+        ------
+        ValueError
+            The state is not one of such a training.
+        """
+        if self.state is None:
+            return
+        with explained(f"{self._what} cannot be used"):
+            try:
+                restore(self.state)
+            except (AttributeError, KeyError, TypeError) as error:
+                raise ValueError("its state does not fit its format") from error
 
     def _set_due(self) -> None:
-        if isinstance(self.every, float):
+        if not isinstance(self.every, Integral):
             self.due_at = monotonic() + self.every
 
     def is_due(self, epochs: int) -> bool:
@@ -147,7 +183,7 @@ class Checkpoint:
             return False
         if self._epochs is None:
             return True
-        if isinstance(self.every, float):
+        if not isinstance(self.every, Integral):
             return monotonic() > self.due_at
         return epochs >= self._epochs + self.every
 
@@ -156,7 +192,7 @@ class Checkpoint:
 
         Raises
         ------
-        OSError
+        OSError, ValueError
             The first state of a fit cannot be written. A later failure is a warning: training goes
             on, and the last good state is there.
         """
@@ -170,19 +206,20 @@ class Checkpoint:
             "epochs": epochs,
             "state": state,
         }
-        with explained(f"checkpoint={self.path!r} cannot be written"):
+        try:
             config = {
                 "format": _FORMAT,
                 "version": version("fastmlp"),
                 "content": encoder.encode(content, "content"),
             }
-            data = to_bytes(_KIND, to_text(config), encoder.tensors)
-        try:
-            replace_file(self.path, data)
-        except OSError as error:
-            text = f"checkpoint={self.path!r} cannot be written: {error.strerror}"
+            replace_file(self.path, to_bytes(_KIND, to_text(config), encoder.tensors))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            text = f"{self._what} cannot be written: {reason}"
             if self._epochs is None:
-                raise OSError(error.errno, text) from error
+                if isinstance(error, OSError):
+                    raise OSError(error.errno, text) from error
+                raise ValueError(text) from error
             warnings.warn(
                 f"{text}. Training goes on; the file is as it was written before.",
                 RuntimeWarning,
@@ -191,42 +228,48 @@ class Checkpoint:
         self._epochs = epochs
         self._set_due()
 
-    def keep(self) -> None:
-        """Leave the file where it is, for the fit has not ended by itself."""
+    def leave(self, epochs: int, state: dict[str, Any] | None) -> None:
+        """Leave the file there for the next call: an exception has ended the fit in this state.
+
+        Without one, the file stays as it is.
+        """
+        if self._epochs is not None and state is not None:
+            self.write(epochs, state)
         self._keeps = True
 
     def end(self) -> None:
         """Remove the file: the fit has ended."""
-        if self.path is None or self._keeps:
+        if self.path is None or self._keeps or self._epochs is None:
             return
         try:
             os.unlink(self.path)
         except OSError as error:
             warnings.warn(
-                f"checkpoint={self.path!r} of a fit that has ended cannot be removed: "
-                f"{error.strerror}.",
+                f"{self._what} of a fit that has ended cannot be removed: {error.strerror}.",
                 RuntimeWarning,
                 stacklevel=5,
             )
 
 
-_CONTENT = {"fit", "seed", "engine", "epochs", "state"}
-
-
 def _describe(value: Any) -> str:
     """A parameter's value as text; functions and other objects by their names."""
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return repr(value)
-    if callable(value):
-        return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} ({_hash(value)[:16]})"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_describe, value))}]"
+    if isinstance(value, dict):
+        items = sorted(f"{_describe(key)}: {_describe(item)}" for key, item in value.items())
+        return f"{{{', '.join(items)}}}"
     if isinstance(value, np.random.RandomState):
-        return "RandomState"  # the weights that it draws tell one from another
-    encoder = Encoder()
-    try:
-        text = to_text(encoder.encode(value, ""))
-    except ValueError:
-        return type(value).__qualname__
-    return f"{text} {_hash(list(encoder.tensors.values()))}" if encoder.tensors else text
+        return "a RandomState"  # what it draws tells one from another
+    if isinstance(value, functools.partial):
+        return f"partial{_describe((value.func, value.args, value.keywords))}"
+    text = repr(value)
+    if " at 0x" not in text:
+        return text
+    return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
 
 
 def _hash(part: Any) -> str:
@@ -244,7 +287,8 @@ def _hash(part: Any) -> str:
             for item in value:
                 add(item)
         else:
-            found.update(repr(value.tolist() if isinstance(value, np.ndarray) else value).encode())
+            plain = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+            found.update(repr(plain).encode())
 
     add(part)
     return found.hexdigest()

@@ -6,11 +6,13 @@ The metadata have one key, which names the kind of file, and its text is the JSO
 does not fit is a ValueError that says what.
 """
 
+import errno
 import hashlib
 import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import isfinite
@@ -56,7 +58,7 @@ class Encoder:
     def encode(self, value: Any, place: str) -> Any:
         """JSON that `Decoder.decode` turns back into `value`; `place` names its tensors."""
         kind = type(value)
-        if value is None or kind in (bool, int, str):
+        if value is None or kind in (bool, str) or (kind is int and abs(value) < 2**64):
             return value
         if kind is float:
             return value if isfinite(value) else {"float": repr(value)}
@@ -349,14 +351,33 @@ def explained(what: str) -> Iterator[None]:
         raise ValueError(f"{what}: {str(error).removesuffix('.')}.") from error
 
 
+def full_path(path: str | os.PathLike[str]) -> str:
+    """The path of a file, or of the target of a link to one, wherever the process goes.
+
+    Raises
+    ------
+    ValueError
+        It is not the path of a file.
+    """
+    text = os.fsdecode(path)
+    if not os.path.basename(text) or "\0" in text:
+        raise ValueError(f"{text!r} is not the path of a file")
+    return os.path.realpath(text)
+
+
 def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file, or the target of a link, under another name, then give it its name."""
-    path = os.path.realpath(os.fsdecode(path))
+    path = full_path(path)
     if os.path.exists(path) and not os.path.isfile(path):
-        raise IsADirectoryError(f"{path!r} is no file that could be replaced.")
+        raise IsADirectoryError(errno.EISDIR, "It is no file that could be replaced", path)
     folder = os.path.dirname(path)
     temporary = os.path.join(folder, f"{_temporary(path)}{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    with suppress(OSError, AttributeError):  # who may read the earlier file may read this one
+        os.fchmod(descriptor, stat.S_IMODE(os.stat(path).st_mode))
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
@@ -377,7 +398,7 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Remove what processes that were killed while they wrote a file have left behind."""
-    path = os.path.realpath(os.fsdecode(path))
+    path = full_path(path)
     folder, begins = os.path.dirname(path), _temporary(path)
     with suppress(OSError):
         for name in os.listdir(folder):
@@ -386,4 +407,5 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
 
 
 def _temporary(path: str) -> str:
-    return f".{os.path.basename(path):.100}.fastmlp-"
+    name = hashlib.sha256(os.fsencode(os.path.basename(path))).hexdigest()
+    return f".fastmlp-{name[:16]}-"  # of the same length for any name

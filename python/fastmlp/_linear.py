@@ -846,7 +846,7 @@ class Adaline(_SingleLayer):
         self.n_iter_ = 0
         with _interruptible():
             while self.n_iter_ < max_iter:
-                (_, loss, *_), raised = network.train(
+                (_, _, loss, *_), raised = network.train(
                     data.x,
                     targets,
                     weights,

@@ -77,7 +77,9 @@ _activation = option(*ACTIVATION_NAMES)
 _parameter = any_of(real(0), nothing)
 _rate = real(0, 1)
 _positive = real(0, brackets="()")
-_seconds = Rule(lambda value: isinstance(value, float) and 0 < value < np.inf, "a float above 0")
+_seconds = Rule(
+    lambda value: _positive.accepts(value) and not isinstance(value, Integral), _positive.text
+)
 
 _RULES = {
     "hidden_layer_sizes": any_of(array_like, integer(1)),
@@ -634,9 +636,15 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             self._start_records(blocks, validation, goes_on=not first)
         checkpoint.begin(
             self,
-            data=[data.x, data.targets, data.weights, *getattr(self, "classes_", ())],
+            data=[
+                *(data.x, data.targets, data.weights, getattr(self, "classes_", None)),
+                getattr(self, "feature_names_in_", None),
+            ],
             validation=own and [own.x, own.targets, own.weights],
-            start=[blocks, [getattr(self, name) for name in RECORDS if stochastic]],
+            start=[
+                *(blocks, list(optimizer.options.items()), random.get_state()),
+                [getattr(self, name) for name in RECORDS if stochastic],
+            ],
         )
         network = architecture.open(
             dtype,
@@ -667,6 +675,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             blocks = fit_lbfgs(self, network, blocks, data, callbacks, checkpoint)
 
         if not all_finite(blocks):
+            checkpoint.end()
             raise ValueError(divergence(self, blocks))
         self.__dict__.update(self._fitted(blocks))
         callbacks.fit_ended(blocks)

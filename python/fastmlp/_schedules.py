@@ -64,10 +64,13 @@ class Schedule:
         ValueError
             A callable gave anything but a positive finite number.
         """
-        epoch, self.epoch = self.epoch, self.epoch + 1
+        epoch = self.epoch
         if epoch < self.warmup:
-            return self.first * (epoch + 1) / (self.warmup + 1)
-        return self._rate(epoch - self.warmup)
+            rate = self.first * (epoch + 1) / (self.warmup + 1)
+        else:
+            rate = self._rate(epoch - self.warmup)
+        self.epoch += 1  # a callable that raises leaves all as it was
+        return rate
 
     def _rate(self, epoch: int) -> float:
         if callable(self.name):

@@ -4,6 +4,7 @@ Every random number is drawn from the estimator's ``RandomState`` in scikit-lear
 and biases layer by layer, the validation split, then one shuffle per epoch.
 """
 
+import hashlib
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -112,11 +113,6 @@ class Optimizer:
     schedule: Schedule
     steps: int = 0
     state: list[Blocks] = field(default_factory=list)
-
-    @property
-    def learning_rate(self) -> float:
-        """The rate of the schedules that look back, as scikit-learn's optimizers hold it."""
-        return self.schedule.slowed
 
     def go_on(
         self,
@@ -288,55 +284,92 @@ class Training:
         self.permutation = np.arange(self.n)
         self.rate = 0.0  # of the epoch at hand
         self.epoch: Epoch | None = None  # where it stands; None between epochs
+        self.marked: dict[str, Any] | None = None
+        self.lengths: dict[str, int] = {}
         network.write(0, blocks)
         for slot, state in enumerate(optimizer.state, start=1):
             network.write(slot, [as_block(block, blocks[0].dtype) for block in state])
 
     def state(self) -> dict[str, Any]:
         """All that changes from step to step: `restore` makes a new training go on from it."""
+        slots = range(1 + _native.SOLVER_SLOTS[self.optimizer.solver])
+        return {
+            **self._books(),
+            "slots": [self.network.read(slot) for slot in slots],
+            "seconds": monotonic() - self.began,
+        }
+
+    def _books(self) -> dict[str, Any]:
+        """What Python keeps of it."""
         optimizer, schedule = self.optimizer, self.optimizer.schedule
-        slots = range(1 + _native.SOLVER_SLOTS[optimizer.solver])
         return {
             "records": {name: getattr(self.estimator, name) for name in RECORDS},
-            "slots": [self.network.read(slot) for slot in slots],
             "best": self.best_blocks if self.estimator.early_stopping else None,
             "steps": optimizer.steps,
             "schedule": [schedule.epoch, schedule.slowed, schedule.bad_epochs],
             "rate": self.rate,
             "epoch": self.epoch,
             "permutation": self.permutation if self.estimator.shuffle else None,
-            "random_state": self.random_state,
-            "seconds": monotonic() - self.began,
+            "random_state": self.random_state.get_state(legacy=False),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
-        for name, value in state["records"].items():
-            setattr(self.estimator, name, value)
+        own = self.state()
+        if (
+            state.keys() != own.keys()
+            or state["records"].keys() != own["records"].keys()
+            or len(state["slots"]) != len(own["slots"])
+            or np.shape(state["permutation"]) != np.shape(own["permutation"])
+        ):
+            raise ValueError("it was not made by a training of this kind")
         for slot, blocks in enumerate(state["slots"]):
             self.network.write(slot, blocks)
-        if state["best"] is not None:
-            self.best_blocks = state["best"]
-        optimizer, schedule = self.optimizer, self.optimizer.schedule
-        optimizer.steps = state["steps"]
-        schedule.epoch, schedule.slowed, schedule.bad_epochs = state["schedule"]
-        self.rate, self.epoch = state["rate"], state["epoch"]
-        if state["permutation"] is not None:
-            self.permutation = state["permutation"]
-        self.random_state.set_state(state["random_state"].get_state(legacy=False))
         self.began -= state["seconds"]
+        self._restore_books(state)
+
+    def _restore_books(self, books: dict[str, Any]) -> None:
+        for name, value in books["records"].items():
+            setattr(self.estimator, name, value)
+        if books["best"] is not None:
+            self.best_blocks = books["best"]
+        optimizer, schedule = self.optimizer, self.optimizer.schedule
+        optimizer.steps = books["steps"]
+        schedule.epoch, schedule.slowed, schedule.bad_epochs = books["schedule"]
+        self.rate, self.epoch = books["rate"], books["epoch"]
+        if books["permutation"] is not None:
+            self.permutation = books["permutation"]
+        self.random_state.set_state(books["random_state"])
+
+    def _mark(self) -> None:
+        """Remember the books as they are between the core's work and changes in Python."""
+        if self.checkpoint.path is not None:
+            books = self._books()
+            records = books["records"].items()
+            self.lengths = {name: len(value) for name, value in records if isinstance(value, list)}
+            self.marked = books
+
+    def _leave(self) -> None:
+        """Leave a checkpoint. An exception may have come in the midst of changes to the books."""
+        if self.epoch is None and self.marked is not None:
+            self._restore_books(self.marked)
+            for name, length in self.lengths.items():
+                del getattr(self.estimator, name)[length:]
+        self.checkpoint.leave(self.estimator.n_iter_, self.state())
 
     def run(self) -> Blocks:
         """Train; returns the parameters, with early stopping the best ones."""
         e, optimizer, network = self.estimator, self.optimizer, self.network
-        if self.checkpoint.state is not None:
-            self.restore(self.checkpoint.state)
+        self.checkpoint.restore(self.restore)
         deadline = np.inf if e.max_time is None else self.began + e.max_time
+        diverged = False
         try:
             while e.n_iter_ < e.max_iter:
                 self._run_epoch(deadline)
-                if not np.isfinite(e.loss_):
-                    self._tell_divergence()
+                self._mark()
+                self._record_epoch()
+                diverged = not np.isfinite(e.loss_)
+                if diverged:
                     break
                 if optimizer.schedule.epoch_ended(e.t_, e._no_improvement_count == 0):
                     e._no_improvement_count = 0
@@ -362,13 +395,18 @@ class Training:
                         stacklevel=5,
                     )
         except KeyboardInterrupt:
-            self.checkpoint.keep()
+            self._leave()
             if self.epoch is not None:
-                rows, loss, _, steps = self.epoch
+                _, counted, loss, _, steps = self.epoch
                 optimizer.steps += steps
-                if e.n_iter_ == 0 and rows > 0:
-                    e.loss_ = loss / rows
+                if e.n_iter_ == 0 and counted > 0:
+                    e.loss_ = loss / counted
             warnings.warn("Training interrupted by user.", stacklevel=5)
+        except BaseException:
+            self._leave()
+            raise
+        if diverged:
+            self._tell_divergence()
         slots = _native.SOLVER_SLOTS[optimizer.solver]
         optimizer.state = [network.read(slot) for slot in range(1, 1 + slots)]
         if not e.early_stopping:
@@ -381,20 +419,23 @@ class Training:
                 stacklevel=5,
             )
             return network.read(0)
+        if e.best_validation_score_ == -np.inf:  # interrupted before there was a score
+            return network.read(0)
         return self.best_blocks
 
     def _run_epoch(self, deadline: float) -> None:
-        """Train for an epoch, or for the rest of the one at hand, and record it."""
+        """Train for an epoch, or for the rest of the one at hand."""
         e, checkpoint = self.estimator, self.checkpoint
         if self.epoch is None:
+            self._mark()
             if checkpoint.is_due(e.n_iter_):
                 checkpoint.write(e.n_iter_, self.state())
+            self.rate = self.optimizer.schedule.next_rate()
             if e.shuffle:
                 shuffled = np.arange(self.n)
                 self.random_state.shuffle(shuffled)
                 self.permutation = self.permutation[shuffled]
-            self.rate = self.optimizer.schedule.next_rate()
-            self.epoch = (0, 0.0, 0.0, 0)
+            self.epoch = (0, 0, 0.0, 0.0, 0)
         order = self.train
         if e.shuffle:
             order = self.permutation if order is None else order[self.permutation]
@@ -410,29 +451,28 @@ class Training:
                 self.threads,
             )
             if raised is not None:
-                checkpoint.write(e.n_iter_, self.state())
                 raise raised
             if monotonic() > deadline:
                 break
             if self.epoch[0] < self.n and monotonic() > checkpoint.due_at:
                 checkpoint.write(e.n_iter_, self.state())
-        self._record_epoch()
 
     def _record_epoch(self) -> None:
         """Record an epoch that has ended, and whether it was an improvement."""
         e = self.estimator
         assert self.epoch is not None
-        rows, total, _, steps = self.epoch
-        loss = total / rows
+        rows, counted, total, _, steps = self.epoch
+        loss = total / max(counted, 1)
         if self.validation is not None:  # before anything is recorded, for it may be interrupted
             blocks = self.network.read(0)
             score, validation_loss = e._validation_score(blocks, self.validation)
             if np.isnan(validation_loss):  # whatever labels there are in NaN
                 score = np.nan
+        self.epoch = None
+        if self.validation is not None:
             e.validation_scores_.append(score)
             e.validation_loss_curve_.append(validation_loss)
         self.optimizer.steps += steps
-        self.epoch = None
         e.n_iter_ += 1
         e.loss_ = loss
         e.t_ += rows
@@ -457,6 +497,7 @@ class Training:
         e = self.estimator
         text = divergence(e, self.network.read(0))
         if not e.early_stopping or e.best_validation_score_ == -np.inf:
+            self.checkpoint.end()
             raise ValueError(text)
         warnings.warn(f"{text} The best weights so far are kept.", ConvergenceWarning, stacklevel=6)
 
@@ -481,7 +522,8 @@ def fit_lbfgs(
     """Minimise the loss over all rows with SciPy's L-BFGS-B, on the core's loss and gradient.
 
     The parameters and returned blocks are as of `Training`; the network keeps its gradient. A
-    checkpoint holds all evaluations so far: played back to SciPy, they lead it the same way.
+    checkpoint holds all evaluations so far: played back to SciPy, they lead it the same way. Where
+    it asks for another point than before (it is another SciPy), the rest is not played back.
     """
     from scipy.optimize import minimize
 
@@ -501,19 +543,34 @@ def fit_lbfgs(
         return new
 
     threads = n_threads(e.n_jobs)
-    state: dict[str, Any] = checkpoint.state or {"evaluations": [], "seconds": 0.0}
-    to_play_back = list(state["evaluations"])
-    began = monotonic() - state["seconds"]
-    deadline = np.inf if e.max_time is None else began + e.max_time
+    evaluations: list[tuple[str, float, Array]] = []  # point, loss, gradient; for the checkpoint
+    to_play_back = 0
+    began = monotonic()
     theta = flat(blocks).astype(np.float64)  # of the last iteration
     made = 0
     stopped = False
 
+    def state() -> dict[str, Any]:
+        return {"evaluations": evaluations, "seconds": monotonic() - began}
+
+    def restore(state: dict[str, Any]) -> None:
+        nonlocal to_play_back, began
+        for point, loss, gradient in state["evaluations"]:
+            if gradient.shape != theta.shape or gradient.dtype != dtype:
+                raise ValueError("its gradients are not those of this network")
+            evaluations.append((point, loss, gradient))
+        to_play_back = len(evaluations)
+        began -= state["seconds"]
+
     def loss_and_gradient(theta: Array) -> tuple[float, Array]:
-        nonlocal made
+        nonlocal made, to_play_back
         made += 1
-        if made <= len(to_play_back):
-            loss, gradient = to_play_back[made - 1]
+        point = "" if checkpoint.path is None else hashlib.sha256(theta.data).hexdigest()
+        if made <= to_play_back and evaluations[made - 1][0] != point:
+            to_play_back = made - 1
+            del evaluations[to_play_back:]
+        if made <= to_play_back:
+            _, loss, gradient = evaluations[made - 1]
         else:
             network.write(0, unflat(theta))
             loss, derivatives = network.gradient(
@@ -521,33 +578,33 @@ def fit_lbfgs(
             )
             gradient = flat(derivatives)
             if checkpoint.path is not None:
-                state["evaluations"].append((loss, gradient))
+                evaluations.append((point, loss, gradient))
         if made == 1:
             e.loss_ = loss
         return loss, gradient.astype(np.float64)
-
-    def save() -> None:
-        checkpoint.write(e.n_iter_, {**state, "seconds": monotonic() - began})
 
     def iteration_ended(intermediate_result: Any) -> None:
         nonlocal theta, stopped
         theta, e.loss_ = intermediate_result.x.copy(), float(intermediate_result.fun)
         e.n_iter_ += 1
-        if e.verbose and made > len(to_play_back):
+        new = made > to_play_back
+        if e.verbose and new:
             print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
-        stopped = callbacks.epoch_ended(lambda: unflat(theta)) or monotonic() > deadline
+        stopped = callbacks.epoch_ended(lambda: unflat(theta)) or (new and monotonic() > deadline)
         if stopped:
             raise StopIteration
         if checkpoint.is_due(e.n_iter_):
-            save()
+            checkpoint.write(e.n_iter_, state())
         if e.n_iter_ < e.max_iter:
             callbacks.epoch_begins()
 
     e.n_iter_ = 0
     e.loss_ = np.nan
+    checkpoint.restore(restore)
+    deadline = np.inf if e.max_time is None else began + e.max_time
     try:
         if checkpoint.is_due(0):
-            save()
+            checkpoint.write(0, state())
         callbacks.epoch_begins()
         result = minimize(
             loss_and_gradient,
@@ -558,13 +615,16 @@ def fit_lbfgs(
             options={"maxfun": e.max_fun, "maxiter": e.max_iter, "gtol": e.tol},
         )
     except KeyboardInterrupt:
-        save()
-        checkpoint.keep()
+        checkpoint.leave(e.n_iter_, state())
         warnings.warn("Training interrupted by user.", stacklevel=5)
         return unflat(theta)
+    except BaseException:
+        checkpoint.leave(e.n_iter_, state())
+        raise
     e.n_iter_ = min(result.nit, e.max_iter)
     e.loss_ = float(result.fun)
     if not np.isfinite(e.loss_):
+        checkpoint.end()
         raise ValueError(divergence(e, unflat(result.x)))
     if result.status != 0 and not stopped:
         more = (

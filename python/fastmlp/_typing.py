@@ -13,8 +13,9 @@ Blocks: TypeAlias = list[Array]
 # X with contiguous rows, or (data, indices int32, indptr int64) of a CSR matrix
 Rows: TypeAlias = Array | tuple[Array, Array, Array]
 
-# where the core stands in an epoch: rows worked on, sum of their losses, the penalty in it, steps
-Epoch: TypeAlias = tuple[int, float, float, int]
+# where the core stands in an epoch: rows worked on, those in batches whose weights do not sum to
+# zero, sum of the losses of these, the penalty in it, steps
+Epoch: TypeAlias = tuple[int, int, float, float, int]
 
 # row numbers
 Order: TypeAlias = npt.NDArray[np.int64]
