@@ -25,7 +25,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 
 import fastmlp
-from fastmlp import MLPClassifier, MLPRegressor, _mlp
+from fastmlp import MLPClassifier, MLPRegressor, Perceptron, _mlp
 
 BOTH = [MLPClassifier, MLPRegressor]
 both = pytest.mark.parametrize("Estimator", BOTH)
@@ -271,7 +271,7 @@ def test_multi_output_lbfgs_minimises_the_loss_it_reports():
     X, Y = datasets.make_regression(80, 5, n_targets=4, noise=1.0, random_state=0)
     X, Y = X / X.std(), Y / Y.std(axis=0)
     reg = MLPRegressor(
-        hidden_layer_sizes=(), solver="lbfgs", alpha=3.0, tol=1e-10, max_iter=1000
+        hidden_layer_sizes=(), solver="lbfgs", alpha=3.0, tol=1e-10, max_iter=1000, random_state=0
     ).fit(X, Y)
     # the linear model has a closed solution: mean over outputs of half the squared error, plus
     # alpha / 2n |W|^2, so alpha is 4 times as strong as in a sum over outputs
@@ -523,12 +523,53 @@ def test_divergence_under_early_stopping_keeps_the_best_weights():
     assert np.isnan(clf.validation_scores_[3:]).all()  # no accuracy of NaN
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_numbers_beyond_float32_are_refused():
     X = X_iris.astype(np.float32)
-    with pytest.raises(ValueError, match=r"y must be within float32, which X is of.* to 2e\+300"):
+    with pytest.raises(ValueError, match=r"y must be within float32, which .* to 2e\+300"):
         MLPRegressor().fit(X, y_iris * 1e300)
     with pytest.raises(ValueError, match="sample_weight must be within float32"):
         MLPClassifier().fit(X, y_iris, np.full(150, 1e39))
+    with pytest.raises(ValueError, match="class_weight must be within float32"):
+        MLPClassifier(class_weight={0: 1e300}).fit(X, y_iris)
+    with pytest.raises(ValueError, match="out of the valid range of the loss 'gamma'"):
+        MLPRegressor("gamma").fit(X, np.full(150, 1e-50))  # 0 in float32
+    huge = X_iris.copy()
+    huge[3, 2] = -1e39
+    clf = MLPClassifier(max_iter=3, warm_start=True).fit(X, y_iris)
+    before = dict(vars(clf))
+    for call in (
+        clf.fit,
+        clf.partial_fit,
+        clf.loss_and_gradient,
+        lambda X, y: clf.fit(X_iris.astype(np.float32), y_iris, X_val=X, y_val=y),
+        lambda X, y: clf.partial_fit(scipy.sparse.csr_matrix(X), y),
+    ):
+        with pytest.raises(ValueError, match=r"X must be within float32.*from -1e\+39 to 7.9"):
+            call(huge, y_iris)
+    assert vars(clf) == before
+    assert np.isfinite(clf.predict_proba(huge)).all()  # in float64
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_sample_weights_that_sum_to_nothing_are_refused(solver):
+    clf = MLPClassifier((3,), max_iter=3, solver=solver).fit(X_iris, y_iris)
+    weights = np.where(np.arange(150) % 2, 1.0, -1.0)
+    for call in (clf.fit, clf.loss_and_gradient):
+        with pytest.raises(ValueError, match=r"sample_weight must sum to more than zero. Got 0.0"):
+            call(X_iris, y_iris, weights)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_batches_without_weight_do_not_count_in_the_loss():
+    weights = np.arange(150) % 2.0
+    parameters = {"hidden_layer_sizes": (3,), "batch_size": 1, "max_iter": 2, "random_state": 0}
+    parameters |= {"shuffle": False, "alpha": 0.0}
+    clf = MLPClassifier(**parameters).fit(X_iris, y_iris, weights)
+    expected = MLPClassifier(**parameters).fit(X_iris[1::2], y_iris[1::2])
+    np.testing.assert_array_equal(clf.coefs_[0], expected.coefs_[0])
+    assert clf.loss_curve_ == expected.loss_curve_
 
 
 @both
@@ -607,3 +648,27 @@ def test_examples_in_docstrings():
     results = doctest.testmod(_mlp)
     assert results.attempted >= 6
     assert results.failed == 0
+
+
+def interrupts(epoch):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("fit", [
+    lambda X, y, path: MLPClassifier(max_iter=1).fit(X, y),
+    lambda X, y, path: MLPClassifier(max_iter=1, solver="lbfgs").fit(X, y),
+    lambda X, y, path: MLPRegressor(max_iter=1, batch_size=999).fit(X, y),
+    lambda X, y, path: MLPClassifier(learning_rate=interrupts).fit(X, y),
+    lambda X, y, path: MLPClassifier(max_iter=2, checkpoint=path).fit(X, y),
+    lambda X, y, path: Perceptron(max_iter=1).fit(X, y),
+], ids=["epochs", "lbfgs", "batch", "interrupt", "checkpoint", "perceptron"])  # fmt: skip
+def test_warnings_point_at_the_line_of_the_call(fit, tmp_path, monkeypatch):
+    def fails(path):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("fastmlp._checkpoint.os.unlink", fails)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(X_iris, y_iris, tmp_path / "fit")
+    assert caught
+    assert {warning.filename for warning in caught} == {__file__}

@@ -163,10 +163,34 @@ def test_onnx_refuses_other_labels():
     pytest.importorskip("onnx")
     X, y = data("binary")
     clf = MLPClassifier((2,), max_iter=1).fit(X, y)
-    for classes in ([0.5, 1.5], [b"a", b"b"], [1, 2**63], [np.nan, 1.0]):
+    for classes in ([0.5, 1.5], [b"a", b"b"], [1, 2**63], [np.nan, 1.0], ["a", "\ud800"]):
         clf.classes_ = np.array(classes)
-        with pytest.raises(ValueError, match="must be strings or whole numbers"):
+        with pytest.raises(ValueError, match=r"must be (strings or whole numbers|text)|be labels"):
             to_onnx(clf)
+
+
+def test_weights_that_make_no_network_are_refused():
+    X, y = data("multiclass")
+    theirs = neural_network.MLPClassifier((5,), max_iter=3).fit(X, y)
+    ours = from_sklearn(theirs)
+    theirs.coefs_[0] = theirs.coefs_[0][:, :3].copy()
+    ours.coefs_ = theirs.coefs_
+    for convert in (from_sklearn, to_onnx, to_sklearn, to_torch):
+        with pytest.raises(ValueError, match=r"The network is not whole: coefs_ of the shapes"):
+            convert(theirs if convert is from_sklearn else ours)
+    theirs.coefs_[0] = np.full((X.shape[1], 5), np.nan)
+    with pytest.raises(ValueError, match="not whole: coefs_ must be finite"):
+        from_sklearn(theirs)
+
+
+@pytest.mark.parametrize("given", ["abc", 99, np.float64(4), np.zeros(3)], ids=str)
+def test_onnx_of_samples_that_are_none(given):
+    pytest.importorskip("onnx")
+    clf = MLPClassifier((2,), max_iter=1).fit(*data("binary"))
+    with pytest.raises(ValueError, match=r"X must be \d+, or of shape .* Got .* instead"):
+        to_onnx(clf, X=given)
+    with pytest.raises(ValueError, match=r"dtype must be float32 or float64\. Got 'foo'"):
+        to_onnx(clf, dtype="foo")
 
 
 def test_onnx_of_outputs_that_underflow():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from fastmlp import _native
+from fastmlp import MLPRegressor, _native
 from tests import reference
 
 NETWORKS = {np.float32: _native.Network32, np.float64: _native.Network64}
@@ -188,7 +188,7 @@ def train_steps(network, blocks, X, targets, weights, order, epochs, n_threads, 
     network.write(0, blocks)
     steps, losses = 0, []
     for _ in range(epochs):
-        (done, loss, _, made), raised = network.train(
+        (done, _, loss, _, made), raised = network.train(
             X, targets, weights, order, steps=steps, n_threads=n_threads, **options
         )
         assert done == len(X if order is None else order)
@@ -461,7 +461,7 @@ def test_what_ends_a_pass():
             raise ArithmeticError
 
     for n_threads in (1, 2):
-        (rows, _, _, steps), raised = train(lambda: "yes", n_threads)
+        (rows, _, _, _, steps), raised = train(lambda: "yes", n_threads)
         assert rows == 8 * steps < 200_000
         assert raised is None
         assert isinstance(train(Odd, n_threads)[-1], ArithmeticError)
@@ -594,7 +594,7 @@ def test_engines_agree_over_random_shapes(
         options = {**STEPS, "solver": solver, **(LIMITS if limits else {})}
         steps, losses = 0, []
         for _ in range(2):
-            (done, total, _, made), raised = network.train(
+            (done, _, total, _, made), raised = network.train(
                 x, y, weights, None, steps=steps, **options
             )
             assert (done, made, raised) == (rows, -(-rows // batch), None)
@@ -607,3 +607,15 @@ def test_engines_agree_over_random_shapes(
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_allclose(a, b, rtol=error, atol=error * max(1, abs(a).max()))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_gradient_whose_square_overflows_float32_is_clipped():
+    """exp(60) * 300 is 3e28, its square beyond float32: the step has the length of the rate."""
+    X = np.full((20, 1), 300.0)
+    init = [np.full((1, 1), 0.2), np.zeros(1)]
+    for dtype in (np.float32, np.float64):
+        reg = MLPRegressor("poisson", (), solver="sgd", momentum=0, clip_norm=1.0,
+                           learning_rate_init=0.01, max_iter=1, init=init)  # fmt: skip
+        reg.fit(X.astype(dtype), np.ones(20))
+        assert reg.coefs_[0][0, 0] == pytest.approx(0.19, abs=1e-5)

@@ -1,5 +1,6 @@
 """Perceptron and Adaline: scikit-learn's perceptron to the last bit, the textbook's Adaline."""
 
+import copy
 import pickle
 import warnings
 
@@ -476,3 +477,16 @@ def test_interrupt_keeps_the_model_so_far(Estimator, monkeypatch):
     monkeypatch.undo()
     expected = Estimator(tol=None, max_iter=3).fit(X_iris, y_iris)
     np.testing.assert_array_equal(clf.coef_, expected.coef_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("Estimator", [Perceptron, Adaline])
+@pytest.mark.parametrize("layout", [np.asarray, scipy.sparse.csr_matrix])
+def test_partial_fit_takes_numbers_of_another_type(Estimator, layout):
+    X, y = datasets.load_iris(return_X_y=True)
+    for first, then in ((np.float32, np.float64), (np.float64, np.float32)):
+        model = Estimator(max_iter=5).fit(layout(X.astype(first)), y)
+        same = copy.deepcopy(model).partial_fit(layout(X.astype(then).astype(first)), y)
+        model.partial_fit(layout(X.astype(then)), y)
+        assert model.coef_.dtype == first
+        np.testing.assert_array_equal(model.coef_, same.coef_)

@@ -100,6 +100,27 @@ def in_child(task):
 
 
 @forks
+def test_a_child_that_ends_by_itself_while_the_parent_trains():
+    """At its exit it waits for no calls but its own."""
+    code = """
+import os, sys, threading, time, numpy as np
+from fastmlp import MLPClassifier
+X = np.random.default_rng(0).random((20_000, 50))
+training = threading.Thread(target=MLPClassifier((300, 300), max_iter=10**6, max_time=1).fit,
+                            args=(X, X[:, 0] > 0.5))
+training.start()
+time.sleep(0.3)
+child = os.fork()
+if not child:
+    sys.exit(7)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+training.join()
+sys.exit(code)
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=LIMIT / 2).returncode == 7
+
+
+@forks
 def test_a_child_of_a_child():
     expected = fit_and_predict()
 

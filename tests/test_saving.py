@@ -764,3 +764,33 @@ LABELS_EXPECTED = ["perhaps", "perhaps", "yes, très"]
 
 if __name__ == "__main__":
     make_stored(sys.argv[1])
+
+
+def test_a_number_of_any_type_as_size(tmp_path):
+    for size in (np.int64(5), np.uint8(5)):
+        clf = MLPClassifier(size, max_iter=2).fit(X, y)
+        clf.save(tmp_path / "model")
+        assert load(tmp_path / "model").hidden_layer_sizes == size
+
+
+@pytest.mark.skipif(not hasattr(os, "fchmod"), reason="no permissions")
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path):
+    path = tmp_path / "model"
+    clf = MLPClassifier((2,), max_iter=2).fit(X, y)
+    clf.save(path)
+    for mode in (0o600, 0o640):
+        path.chmod(mode)
+        clf.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("path", ["missing/model", "new/", "", "\0"])
+def test_a_path_of_no_file_is_named(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clf = MLPClassifier((2,), max_iter=2).fit(X, y)
+    for write in (clf.save, clf.to_onnx):
+        with pytest.raises((OSError, ValueError)) as raised:
+            write(path)
+        assert repr(path)[1:-1] in str(raised.value)
+        assert ".tmp" not in str(raised.value)
+    assert not os.listdir(tmp_path)

@@ -12,12 +12,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import unique_labels
 
-from fastmlp._training import as_block
+from fastmlp._arrays import converted
 from fastmlp._typing import Array
 
 
 def snapshot(estimator: Any) -> Any:
-    """The estimator as it is now, which what other threads do to it leaves alone.
+    """A copy of the estimator as it is now: later changes by other threads do not reach it.
 
     Fitting replaces attributes and never changes their values in place, so the references suffice.
     """
@@ -36,7 +36,7 @@ def published(estimator: BaseEstimator) -> Iterator[Any]:
     copied = snapshot(estimator)
     yield copied
     now = vars(estimator)
-    parameters = {name: now[name] for name in estimator._rules if name in now}
+    parameters = {name: now[name] for name in estimator.get_params(deep=False)}
     estimator.__dict__ = {**vars(copied), **parameters}
 
 
@@ -62,18 +62,6 @@ def check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Arr
     if not np.any(weights):
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return converted(weights, dtype, "sample_weight")
-
-
-def converted(values: Array, dtype: npt.DTypeLike, name: str) -> Array:
-    """Finite values as the core takes them; an error where they are beyond `dtype`."""
-    with np.errstate(over="ignore"):
-        block = as_block(values, dtype)
-    if not np.isfinite(block).all():
-        raise ValueError(
-            f"{name} must be within float32, which X is of: up to 3.4e38. Got numbers from "
-            f"{np.min(values)} to {np.max(values)}."
-        )
-    return block
 
 
 def check_classes(estimator: Any, classes: Any) -> None:

@@ -8,7 +8,6 @@ validation split are not in it.
 import functools
 import hashlib
 import os
-import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from numbers import Integral
@@ -32,6 +31,7 @@ from fastmlp._files import (
     to_text,
 )
 from fastmlp._typing import Array
+from fastmlp._warnings import warn
 
 _KIND = "fastmlp-checkpoint"
 _FORMAT = 1
@@ -108,10 +108,9 @@ class Checkpoint:
         self._fit, self._seed = content["fit"], content["seed"]
         self.state, self._epochs = content["state"], content["epochs"]
         if content["engine"] != _native.engine():
-            warnings.warn(
+            warn(
                 f"{self._what} was written on the engine {content['engine']!r}. This is "
                 f"{_native.engine()!r}: the model will differ in its last digits.",
-                stacklevel=6,
             )
 
     def random_state(self, random_state: Any) -> np.random.RandomState:
@@ -220,10 +219,9 @@ class Checkpoint:
                 if isinstance(error, OSError):
                     raise OSError(error.errno, text) from error
                 raise ValueError(text) from error
-            warnings.warn(
+            warn(
                 f"{text}. Training goes on; the file is as it was written before.",
                 RuntimeWarning,
-                stacklevel=7,
             )
         self._epochs = epochs
         self._set_due()
@@ -244,10 +242,9 @@ class Checkpoint:
         try:
             os.unlink(self.path)
         except OSError as error:
-            warnings.warn(
+            warn(
                 f"{self._what} of a fit that has ended cannot be removed: {error.strerror}.",
                 RuntimeWarning,
-                stacklevel=5,
             )
 
 

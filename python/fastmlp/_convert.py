@@ -14,8 +14,10 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from fastmlp import _native
-from fastmlp._files import replace_file
+from fastmlp._base import snapshot
+from fastmlp._files import explained, replace_file
 from fastmlp._mlp import MLPClassifier, MLPRegressor
+from fastmlp._saving import check_network
 from fastmlp._typing import Array
 
 
@@ -34,12 +36,17 @@ class _Layer:
     pieces: int
 
 
-def _check(estimator: Any) -> None:
+def _whole(estimator: Any) -> Any:
+    """The estimator as it is now; an error where it is no fitted network."""
     if not isinstance(estimator, MLPClassifier | MLPRegressor):
         raise TypeError(
             f"Expected fastmlp's MLPClassifier or MLPRegressor. Got {type(estimator).__name__}."
         )
     check_is_fitted(estimator)
+    fitted = snapshot(estimator)
+    with explained("The network is not whole"):
+        check_network(fitted)
+    return fitted
 
 
 def _dtype(estimator: Any) -> type[np.floating[Any]]:
@@ -198,7 +205,7 @@ def to_onnx(
         The class labels are neither strings nor whole numbers (bool and whole floats are), dtype is
         no type of a network, or X has another number of features.
     """
-    _check(estimator)
+    estimator = _whole(estimator)
     try:
         import onnx
     except ImportError as error:
@@ -207,14 +214,17 @@ def to_onnx(
     given: Any = X
     if X is not None and not isinstance(X, Integral):
         X = X if hasattr(X, "dtype") else np.asarray(X)
-        given = X.shape
+        given = X.shape or given
         if dtype is None:
             dtype = np.float32 if X.dtype == np.float32 else np.float64
-    if given not in (None, n) and (isinstance(given, Integral) or given[1:] != (n,)):
-        raise ValueError(f"X must be {n}, or of shape (n_samples, {n}). Got {given} instead.")
-    dtype = _dtype(estimator) if dtype is None else np.dtype(dtype).type
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be float32 or float64. Got {np.dtype(dtype)} instead.")
+    features = given[1:] if isinstance(given, tuple) else (given,)
+    if X is not None and (features != (n,) or isinstance(given, np.generic)):
+        raise ValueError(f"X must be {n}, or of shape (n_samples, {n}). Got {given!r} instead.")
+    if dtype is None:
+        dtype = _dtype(estimator)
+    if dtype not in (np.float32, np.float64, "float32", "float64"):
+        raise ValueError(f"dtype must be float32 or float64. Got {dtype!r} instead.")
+    dtype = np.dtype(dtype).type
 
     graph = _Graph(onnx, dtype)
     outputs = "X"
@@ -287,6 +297,8 @@ def _labels(classes: Array) -> Array:
     """Class labels as ONNX's consumers know them: int64, or str in an array of objects."""
     listed = classes.tolist()
     if all(isinstance(label, str) for label in listed):
+        with explained("Class labels must be text that UTF-8 can hold, in ONNX"):
+            "".join(listed).encode()
         return np.array(listed, dtype=object)
     labels = np.asarray(listed)
     if labels.dtype.kind in "biuf":
@@ -352,7 +364,7 @@ def to_sklearn(estimator: Any) -> Any:
         scikit-learn lacks the activation, the loss, the solver or another parameter that is not at
         its default; all are named.
     """
-    _check(estimator)
+    estimator = _whole(estimator)
     from sklearn import neural_network
 
     classifier = is_classifier(estimator)
@@ -500,12 +512,14 @@ def from_sklearn(model: Any) -> MLPClassifier | MLPRegressor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # feature names
             sparse = issparse(model.predict(np.zeros((1, model.n_features_in_))))
-    return _assemble(
-        MLPClassifier if classifier else MLPRegressor,
-        model.get_params(deep=False),
-        _fitted_attributes(model),
-        multilabel=multilabel,
-        sparse=sparse,
+    return _whole(
+        _assemble(
+            MLPClassifier if classifier else MLPRegressor,
+            model.get_params(deep=False),
+            _fitted_attributes(model),
+            multilabel=multilabel,
+            sparse=sparse,
+        )
     )
 
 
@@ -540,7 +554,7 @@ def to_torch(estimator: Any, *, logits: bool = False) -> Any:
     NotFittedError
         The estimator is not fitted.
     """
-    _check(estimator)
+    estimator = _whole(estimator)
     try:
         import torch
     except ImportError as error:

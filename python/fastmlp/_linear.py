@@ -1,6 +1,5 @@
 """The two networks of a single layer: Rosenblatt's perceptron, Widrow and Hoff's Adaline."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp import _native
+from fastmlp._arrays import as_block, native_rows
 from fastmlp._base import SavableMixin, check_classes, check_sample_weight, published, snapshot
 from fastmlp._parameters import (
     any_of,
@@ -35,8 +35,8 @@ from fastmlp._parameters import (
     verbosity,
 )
 from fastmlp._threads import n_threads
-from fastmlp._training import as_block, native_rows
 from fastmlp._typing import Array, Rows
+from fastmlp._warnings import warn
 
 _MAX_INT = np.iinfo(np.int32).max
 
@@ -142,7 +142,7 @@ class _SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
             X,
             y,
             accept_sparse="csr",
-            dtype=(np.float64, np.float32),
+            dtype=self.coef_.dtype if known else (np.float64, np.float32),
             order="C",
             reset=not known,
         )
@@ -193,11 +193,10 @@ class _SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
         )
         self.t_ = (self.t_ if known else 1.0) + self.n_iter_ * n
         if not incremental and self.tol is not None and self.n_iter_ == self.max_iter:
-            warnings.warn(
+            warn(
                 f"Maximum number of iterations ({self.max_iter}) reached before convergence. "
                 "Consider increasing max_iter to improve the fit.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
 
     def _note_epoch(self, cost: float) -> None:
@@ -292,7 +291,7 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=6)
+        warn("Training interrupted by user.")
 
 
 _Scorer: TypeAlias = Callable[[Array, float], float]
@@ -869,11 +868,10 @@ class Adaline(_SingleLayer):
         self._require_finite(weight, bias)
         costs = self.loss_curve_[-self.n_iter_ :]
         if max_iter > 1 and costs and costs[-1] > costs[0]:
-            warnings.warn(
+            warn(
                 f"The cost has grown from {costs[0]:g} to {costs[-1]:g}: eta0={self.eta0} is too "
                 "large for this data. Choose a smaller one, or scale X.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         return np.ascontiguousarray(weight.T), bias
 

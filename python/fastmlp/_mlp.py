@@ -1,7 +1,6 @@
 """The estimators: scikit-learn's multi-layer perceptrons, trained and evaluated by the core."""
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
@@ -18,11 +17,11 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp import _native
+from fastmlp._arrays import as_block, converted, is_native_array, native_rows
 from fastmlp._base import (
     SavableMixin,
     check_classes,
     check_sample_weight,
-    converted,
     published,
     snapshot,
 )
@@ -63,15 +62,13 @@ from fastmlp._training import (
     Training,
     Validation,
     all_finite,
-    as_block,
     divergence,
     fit_lbfgs,
     flat_order,
-    is_native_array,
-    native_rows,
     split_rows,
 )
 from fastmlp._typing import Array, Blocks, Rows
+from fastmlp._warnings import warn
 
 _activation = option(*ACTIVATION_NAMES)
 _parameter = any_of(real(0), nothing)
@@ -563,9 +560,13 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         sample_weight = check_sample_weight(sample_weight, n, dtype)
         weights = self._weigh_classes(scored, sample_weight)
         if weights is not None:
-            weights = as_block(weights, dtype)
+            weights = converted(weights, dtype, "class_weight")
             if not np.any(weights):
                 raise ValueError("class_weight leaves all samples a weight of zero.")
+            if not np.sum(weights, dtype=np.float64) > 0:
+                raise ValueError(
+                    f"sample_weight must sum to more than zero. Got {np.sum(weights)} instead."
+                )
         y = self._labels_of(y, scored)
         return Data(native_rows(X, dtype), targets, weights, n, X, y, scored, sample_weight)
 
@@ -621,7 +622,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         elif stochastic and self.early_stopping:
             binary = is_classifier(self) and self.n_outputs_ == 1
             stratify = data.labels == 1 if binary else None
-            train, held_out = split_rows(data.n, self.validation_fraction, stratify, random)
+            train, held_out = split_rows(data.n, float(self.validation_fraction), stratify, random)
             validation = Validation(data, held_out)
             weight = validation.pick(data.sample_weight)
             if weight is not None and not np.any(weight):
@@ -642,7 +643,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             ],
             validation=own and [own.x, own.targets, own.weights],
             start=[
-                *(blocks, list(optimizer.options.items()), random.get_state()),
+                *(blocks, list(optimizer.options.items()), random.get_state(legacy=False)),
                 [getattr(self, name) for name in RECORDS if stochastic],
             ],
         )
@@ -772,10 +773,9 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             return min(200, n)
         batch = int(self.batch_size)
         if batch > n:
-            warnings.warn(
+            warn(
                 "Got `batch_size` less than 1 or larger than "
                 "sample size. It is going to be clipped",
-                stacklevel=5,
             )
         return min(batch, n)
 
@@ -792,7 +792,8 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             "nesterov": bool(self.nesterovs_momentum),
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
+            # in float32 a smaller one would be 0, and 0 / 0 the step of a weight without gradient
+            "epsilon": max(self.epsilon, float(np.finfo(blocks[0].dtype).tiny)),
             "rho": self.rho,
             "weight_decay": self.weight_decay,
         }
@@ -921,7 +922,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         check_is_fitted(self)
         check_parameters(self, self._rules)
         fitted = snapshot(self)
-        differentiate, blocks = fitted._differentiable(X, y, sample_weight, self.coefs_[0].dtype)
+        differentiate, blocks = fitted._differentiable(X, y, sample_weight, fitted.coefs_[0].dtype)
         loss, gradient = differentiate(blocks)
         if flat:
             places = flat_order(fitted.n_layers_ - 1, len(blocks))
@@ -1463,9 +1464,10 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         float
             In [0, 1].
         """
-        if self._soft_targets() and np.ndim(y) == 2:
-            y = self.classes_[np.argmax(y, axis=1)]
-        return float(super().score(X, y, sample_weight))
+        fitted = snapshot(self)
+        if fitted._soft_targets() and np.ndim(y) == 2:
+            y = fitted.classes_[np.argmax(y, axis=1)]
+        return float(super(MLPClassifier, fitted).score(X, y, sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -1603,12 +1605,13 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
     def _encode_targets(self, y: Array, dtype: npt.DTypeLike, labels: str) -> tuple[Array, Array]:
         if issparse(y) or y.dtype.kind not in "fiub":
             raise ValueError(f"y must be a dense array of numbers, got {type(y)} of {y.dtype}.")
-        if (self.loss == "poisson" and np.any(y < 0)) or (self.loss == "gamma" and np.any(y <= 0)):
+        targets = converted(y.reshape(len(y), -1), dtype, "y")  # the smallest may become 0
+        low = np.min(targets, initial=1)
+        if (self.loss == "poisson" and low < 0) or (self.loss == "gamma" and low <= 0):
             raise ValueError(
                 f"Some value(s) of y are out of the valid range of the loss {self.loss!r}: "
                 f"must be {'>=' if self.loss == 'poisson' else '>'} 0, got {np.min(y)}."
             )
-        targets = converted(y.reshape(len(y), -1), dtype, "y")
         self.n_outputs_ = targets.shape[1]
         return targets, y
 

@@ -18,6 +18,7 @@ from sklearn import config_context
 from sklearn.utils.validation import check_is_fitted
 
 from fastmlp import _native
+from fastmlp._base import snapshot
 from fastmlp._files import (
     Decoder,
     Encoder,
@@ -207,7 +208,7 @@ def _describe(estimator: Any) -> tuple[dict[str, Any], dict[str, Array]]:
 
 def _encode_parameter(encoder: Encoder, cls: Any, name: str, value: Any) -> Any:
     known = (list, tuple, np.ndarray, int, float)
-    if name == "hidden_layer_sizes" and not isinstance(value, known):
+    if name == "hidden_layer_sizes" and not isinstance(value, (*known, np.integer)):
         value = tuple(value)  # a range, a series
     if isinstance(value, os.PathLike):
         value = os.fsdecode(value)
@@ -226,7 +227,7 @@ def _encode_parameter(encoder: Encoder, cls: Any, name: str, value: Any) -> Any:
 def _fits(optimizer: Optimizer, estimator: Any) -> bool:
     """Whether `partial_fit` would go on from the optimizer, not start another."""
     if len(estimator.coefs_) != len(estimator.intercepts_):
-        return False  # which `_check_network` will say
+        return False  # which `check_network` will say
     shapes = [block.shape for block in estimator._blocks(np.float64)]
     return all([block.shape for block in state] == shapes for state in optimizer.state)
 
@@ -282,7 +283,7 @@ def _restore(config: Any, tensors: dict[str, Array]) -> Any:
     if cls in (Perceptron, Adaline):
         _check_linear(estimator)
     else:
-        _check_network(estimator)
+        check_network(estimator)
         if "optimizer" in config:
             estimator._optimizer = _restore_optimizer(decoder, config["optimizer"], estimator)
     if decoder.tensors:
@@ -406,7 +407,7 @@ def _check_linear(estimator: Any) -> None:
         )
 
 
-def _check_network(estimator: Any) -> None:
+def check_network(estimator: Any) -> None:
     """Whether the layers, the parameters that name them, and the labels fit each other."""
     e = estimator
     coefs, intercepts = e.coefs_, e.intercepts_
@@ -514,7 +515,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
         )
     check_is_fitted(estimator)
     with explained(f"{type(estimator).__name__} cannot be saved"):
-        data = _to_bytes(estimator)
+        data = _to_bytes(snapshot(estimator))
     replace_file(path, data)
 
 

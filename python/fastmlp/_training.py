@@ -5,64 +5,24 @@ and biases layer by layer, the validation split, then one shuffle per epoch.
 """
 
 import hashlib
-import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import monotonic
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import _native
+from fastmlp._arrays import as_block
 from fastmlp._callbacks import Callbacks
 from fastmlp._checkpoint import Checkpoint
 from fastmlp._network import Network
 from fastmlp._schedules import Schedule
 from fastmlp._threads import n_threads
 from fastmlp._typing import Array, Blocks, Epoch, Order, Rows
-
-
-def native_rows(X: Any, dtype: npt.DTypeLike) -> Rows:
-    """X as the core reads it: copied only where its type or its memory layout demands it.
-
-    Parameters
-    ----------
-    X : ndarray or CSR/CSC matrix of shape (n_samples, n_features)
-    dtype : float32 or float64
-
-    Returns
-    -------
-    An array with contiguous rows, or the (data, indices, indptr) of a CSR matrix.
-    """
-    if issparse(X):
-        X = X.tocsr()
-        if X.shape[1] > 2**31:
-            raise ValueError(f"Sparse X must have up to 2**31 features. Got {X.shape[1]}.")
-        return (
-            as_block(X.data, dtype),
-            as_block(X.indices, np.int32),
-            as_block(X.indptr, np.int64),
-        )
-    if not is_native_array(X):
-        X = np.asarray(X, dtype=dtype)
-    contiguous_rows = X.strides[1] == X.itemsize or X.shape[1] == 1
-    return X if contiguous_rows and X.flags.aligned else np.array(X, order="C")
-
-
-def is_native_array(X: Any) -> bool:
-    """Whether X is an array of numbers that the core reads, and converts, row by row."""
-    kind = X.dtype if isinstance(X, np.ndarray) else None
-    return kind is not None and kind.kind in "fiub" and kind.isnative and kind.itemsize <= 8
-
-
-def as_block(array: Any, dtype: npt.DTypeLike) -> Array:
-    """`array` C-contiguous, aligned and of the core's dtype; itself where it is so."""
-    block = np.ascontiguousarray(array, dtype=dtype)
-    return block if block.flags.aligned else block.copy()
+from fastmlp._warnings import warn
 
 
 @dataclass
@@ -113,6 +73,11 @@ class Optimizer:
     schedule: Schedule
     steps: int = 0
     state: list[Blocks] = field(default_factory=list)
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the schedules that look back: scikit-learn's own tests ask for it."""
+        return self.schedule.slowed
 
     def go_on(
         self,
@@ -388,11 +353,10 @@ class Training:
                 if self.one_epoch or monotonic() > deadline:
                     break
                 if e.n_iter_ == e.max_iter:
-                    warnings.warn(
+                    warn(
                         f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) "
                         "reached and the optimization hasn't converged yet.",
                         ConvergenceWarning,
-                        stacklevel=5,
                     )
         except KeyboardInterrupt:
             self._leave()
@@ -401,7 +365,7 @@ class Training:
                 optimizer.steps += steps
                 if e.n_iter_ == 0 and counted > 0:
                     e.loss_ = loss / counted
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warn("Training interrupted by user.")
         except BaseException:
             self._leave()
             raise
@@ -412,11 +376,10 @@ class Training:
         if not e.early_stopping:
             return network.read(0)
         if e.n_iter_ > 0 and np.isnan(e.validation_scores_[-e.n_iter_ :]).all():
-            warnings.warn(
+            warn(
                 "No score of the validation samples was a number, so there are no best weights: "
                 "those of the last epoch are kept. Are there enough samples, of every class?",
                 ConvergenceWarning,
-                stacklevel=5,
             )
             return network.read(0)
         if e.best_validation_score_ == -np.inf:  # interrupted before there was a score
@@ -499,7 +462,7 @@ class Training:
         if not e.early_stopping or e.best_validation_score_ == -np.inf:
             self.checkpoint.end()
             raise ValueError(text)
-        warnings.warn(f"{text} The best weights so far are kept.", ConvergenceWarning, stacklevel=6)
+        warn(f"{text} The best weights so far are kept.", ConvergenceWarning)
 
 
 def flat_order(n_layers: int, n_blocks: int) -> list[int]:
@@ -616,7 +579,7 @@ def fit_lbfgs(
         )
     except KeyboardInterrupt:
         checkpoint.leave(e.n_iter_, state())
-        warnings.warn("Training interrupted by user.", stacklevel=5)
+        warn("Training interrupted by user.")
         return unflat(theta)
     except BaseException:
         checkpoint.leave(e.n_iter_, state())
@@ -633,11 +596,10 @@ def fit_lbfgs(
             if e.n_iter_ == e.max_iter
             else ""
         )
-        warnings.warn(
+        warn(
             f"lbfgs failed to converge after {e.n_iter_} iteration(s) (status={result.status}):\n"
             f"{result.message}\n{more}\nYou might also want to scale the data as shown in:\n"
             "    https://scikit-learn.org/stable/modules/preprocessing.html",
             ConvergenceWarning,
-            stacklevel=5,
         )
     return unflat(result.x)
