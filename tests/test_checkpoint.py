@@ -4,7 +4,6 @@ import errno
 import functools
 import os
 import pathlib
-import resource
 import signal
 import sys
 import threading
@@ -711,6 +710,7 @@ def test_a_full_disk_leaves_training_and_the_last_checkpoint(solver, begun, monk
 
 def test_a_limit_on_the_size_of_files(tmp_path):
     """A real error of the system, at the first writing and at a later one."""
+    resource = pytest.importorskip("resource")
     path = tmp_path / "fit"
     clf = make({"hidden_layer_sizes": (100, 100)}, y, checkpoint=path, checkpoint_every=1)
     expected = clone(clf).set_params(checkpoint=None).fit(X, y)

@@ -7,6 +7,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
+import warnings
 
 import joblib
 import numpy as np

@@ -1,5 +1,6 @@
 """`python -m fastmlp`: what it shows, and what it says of tables it cannot read."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,10 +12,11 @@ from fastmlp import __main__ as demo
 from fastmlp._numpy_mlp import NumpyMLP
 
 
-def run(*arguments):
+def run(*arguments, encoding="utf-8"):
     return subprocess.run(
         [sys.executable, "-m", "fastmlp", *map(str, arguments)],
-        capture_output=True, text=True, check=False,
+        capture_output=True, encoding=encoding, check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
     )  # fmt: skip
 
 
@@ -32,6 +34,13 @@ def test_digits():
     assert scores["NumPy"] > 95
     assert "█" in result.stdout
     assert result.stderr.count("30/30 epochs") == 3  # each one's progress bar, complete
+
+
+def test_an_encoding_without_bars():
+    """As a pipe has it on Windows."""
+    result = run("--epochs", 2, encoding="cp1252")
+    assert result.returncode == 0, result.stderr
+    assert "test accuracy" in result.stdout
 
 
 def table(path, text):

@@ -8,7 +8,6 @@ import inspect
 import json
 import os
 import pathlib
-import resource
 import stat
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from fastmlp._saving import load, save
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Got `batch_size`"
 )
+posix = pytest.mark.skipif(os.name != "posix", reason="links, permissions, signals of POSIX")
 MUTATIONS = int(os.environ.get("FASTMLP_MUTATIONS", "200"))
 FOLDER = pathlib.Path(__file__).parent / "data"
 STORED = FOLDER / "model-v2.safetensors"  # of today's format
@@ -371,6 +371,7 @@ def test_a_failure_leaves_the_earlier_file(function, model, monkeypatch):
 def test_a_full_disk_leaves_the_earlier_file(model):
     before = model.read_bytes()
     other = MLPClassifier((100,), max_iter=2).fit(X, y)
+    resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
@@ -382,6 +383,7 @@ def test_a_full_disk_leaves_the_earlier_file(model):
     assert os.listdir(model.parent) == [model.name]
 
 
+@posix
 def test_a_process_that_is_killed_while_writing_leaves_the_earlier_file(model):
     before = model.read_bytes()
     code = (
@@ -393,6 +395,7 @@ def test_a_process_that_is_killed_while_writing_leaves_the_earlier_file(model):
     assert model.read_bytes() == before
 
 
+@posix
 def test_permissions_and_links_are_those_of_any_file(model):
     umask = os.umask(0o022)
     os.umask(umask)
@@ -405,6 +408,7 @@ def test_permissions_and_links_are_those_of_any_file(model):
     assert load(model).alpha == 7.0
 
 
+@posix
 def test_paths(model):
     assert bits(load(str(model))) == bits(load(os.fsencode(model))) == bits(load(model))
     with pytest.raises(FileNotFoundError):
@@ -773,7 +777,7 @@ def test_a_number_of_any_type_as_size(tmp_path):
         assert load(tmp_path / "model").hidden_layer_sizes == size
 
 
-@pytest.mark.skipif(not hasattr(os, "fchmod"), reason="no permissions")
+@posix
 def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path):
     path = tmp_path / "model"
     clf = MLPClassifier((2,), max_iter=2).fit(X, y)

@@ -193,6 +193,9 @@ def compare(X: Array, y: Array, classify: bool, epochs: int) -> tuple[list[Any],
 
 def main() -> int:
     """Run the demonstration; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):  # bars are drawn, or ? where the encoding has none
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     parser = argparse.ArgumentParser(prog="python -m fastmlp", description=__doc__)
     parser.add_argument("--data", type=Path, metavar="FILE.csv", help="a table with a header line")
     parser.add_argument("--target", metavar="COLUMN", help="the column to predict")
