@@ -82,19 +82,35 @@ class SavableMixin:
     """Estimators that a file can hold."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the fitted estimator as a safetensors file, which :func:`fastmlp.load` reads.
+        """Save the fitted estimator as a safetensors file.
 
-        Needs the package safetensors (the extra ``fastmlp[save]``).
+        It holds the parameters, all fitted attributes and the solver's state: what
+        :func:`fastmlp.load` makes of it predicts the same bits, and `partial_fit` and a warm start
+        go on to the same bits. Callbacks are left out. A RandomState as `random_state` is saved as
+        it stands, and a sequence of arrays as `init` with its arrays. Needs the package
+        safetensors, which ``pip install 'fastmlp[save]'`` installs.
 
         Parameters
         ----------
         path : str or path-like
-            The file; an earlier one is replaced once the new one is complete.
+            The file to write. It is replaced once the new one is complete on the disk: whatever
+            fails before leaves an earlier file as it was.
 
         Raises
         ------
         ValueError
-            A file cannot hold a parameter (a function, for instance) or the labels.
+            A file cannot hold a parameter (a function as `learning_rate`, `init` or `scoring`: set
+            another value first), the labels (other objects than strings) or attributes that were
+            added to the estimator; or the weights are not finite or do not fit the parameters any
+            more; or the path names no file.
+        TypeError
+            The estimator is of a class derived from the package's.
+        NotFittedError
+            The estimator is not fitted.
+        OSError
+            The file cannot be written.
+        ImportError
+            safetensors is not installed.
         """
         from fastmlp._saving import save
 

@@ -169,42 +169,7 @@ def to_onnx(
     *,
     dtype: npt.DTypeLike | None = None,
 ) -> Any:
-    """Write a fitted network as an ONNX model (opset 17, operators of the default domain).
-
-    Parameters
-    ----------
-    estimator : MLPClassifier or MLPRegressor
-        A fitted one.
-    path : str or path-like, default=None
-        File to write, complete or not at all.
-    X : array-like of shape (n_samples, n_features) or int, default=None
-        Samples as the model will be given them, float32 or of another type, for `dtype`; or the
-        number of features. Either is held against the network's.
-    dtype : float32 or float64, default=None
-        Type of the input, the parameters and the outputs; None is that of X, without X that of
-        `coefs_`. The error function of 'gelu' is float32 in either.
-
-    Returns
-    -------
-    onnx.ModelProto
-        Its input is `X` of shape (N, n_features). The outputs of a classifier are `label`, what
-        `predict` gives, of shape (N,) or of multilabel (N, n_labels), int64 or string, and
-        `probabilities` (N, n_classes), what `predict_proba` gives; with the losses 'hinge' and
-        'perceptron' `scores` in its place, what `decision_function` gives. The output of a
-        regressor is `variable` (N, n_outputs).
-
-    Raises
-    ------
-    TypeError
-        The estimator is of another class.
-    ImportError
-        The package onnx is not installed.
-    NotFittedError
-        The estimator is not fitted.
-    ValueError
-        The class labels are neither strings nor whole numbers (bool and whole floats are), dtype is
-        no type of a network, or X has another number of features.
-    """
+    """``MLPClassifier.to_onnx`` and ``MLPRegressor.to_onnx``."""
     estimator = _whole(estimator)
     try:
         import onnx
@@ -338,32 +303,7 @@ _PUBLIC_LOSS = {"binary_log_loss": "log_loss", "logistic_squared_error": "square
 
 
 def to_sklearn(estimator: Any) -> Any:
-    """Make scikit-learn's estimator of a fitted network.
-
-    It predicts the same, and training goes on there from the same weights. `fit` with `warm_start`
-    goes the same way in both; `partial_fit` begins with a new state of the solver there.
-
-    Parameters
-    ----------
-    estimator : MLPClassifier or MLPRegressor
-        A fitted one.
-
-    Returns
-    -------
-    sklearn.neural_network.MLPClassifier or MLPRegressor
-        Fitted, of the network's activation and loss and otherwise the same parameters; it shares
-        no memory with the estimator.
-
-    Raises
-    ------
-    TypeError
-        The estimator is of another class.
-    NotFittedError
-        The estimator is not fitted.
-    ValueError
-        scikit-learn lacks the activation, the loss, the solver or another parameter that is not at
-        its default; all are named.
-    """
+    """``MLPClassifier.to_sklearn`` and ``MLPRegressor.to_sklearn``."""
     estimator = _whole(estimator)
     from sklearn import neural_network
 
@@ -496,6 +436,8 @@ def from_sklearn(model: Any) -> MLPClassifier | MLPRegressor:
         The model is of another class.
     NotFittedError
         The model is not fitted.
+    ValueError
+        Its weights are not finite or do not fit each other.
     """
     from sklearn import neural_network
 
@@ -527,33 +469,7 @@ def from_sklearn(model: Any) -> MLPClassifier | MLPRegressor:
 
 
 def to_torch(estimator: Any, *, logits: bool = False) -> Any:
-    """Make a PyTorch module of a fitted network.
-
-    Parameters
-    ----------
-    estimator : MLPClassifier or MLPRegressor
-        A fitted one.
-    logits : bool, default=False
-        Whether to leave out the activation of the output layer, `out_activation_`.
-
-    Returns
-    -------
-    torch.nn.Sequential
-        From (N, n_features) to (N, n_outputs): a linear layer and an activation in turn, on copies
-        of the parameters and in their type. Its outputs are a regressor's predictions and a
-        classifier's probabilities; with two classes only that of ``classes_[1]``, with
-        ``loss='squared_error'`` not divided by their sum, with 'hinge' and 'perceptron' the scores.
-        It has no dropout.
-
-    Raises
-    ------
-    TypeError
-        The estimator is of another class.
-    ImportError
-        The package torch is not installed.
-    NotFittedError
-        The estimator is not fitted.
-    """
+    """``MLPClassifier.to_torch`` and ``MLPRegressor.to_torch``."""
     estimator = _whole(estimator)
     try:
         import torch

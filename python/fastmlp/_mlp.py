@@ -243,12 +243,15 @@ _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
     max_time : float or None, default=None
         Seconds after which training ends with the step at hand, and keeps its model.
     checkpoint : str, path-like or None, default=None
-        A file for the state of `fit`. The same call, made again after the process was ended or the
-        fit interrupted, goes on from it to the same model, bit by bit; with another call it is an
-        error. A fit that ends removes it. Needs the package safetensors (``fastmlp[save]``).
+        A file for the state of `fit`. The same call, made again after the process was killed or the
+        fit interrupted, goes on from it to the same model, bit by bit; with other data, parameters
+        or random numbers it is an error. A fit that ends, or diverges, removes the file. One file
+        is for one fit at a time: not for grid search or cross-validation. A warm start after an
+        interrupt, and a RandomState that has moved on, are other fits; callbacks begin anew.
+        `partial_fit` has none. Needs the package safetensors (``fastmlp[save]``).
     checkpoint_every : int or float, default=60.0
         Epochs (int; iterations of 'lbfgs') or seconds (float) from one writing of the file to the
-        next; 1 is each epoch."""
+        next: 1 is each epoch, 1.0 each second."""
 
 _ATTRIBUTES = """loss_ : float
         The training loss of the last epoch or iteration, penalty included.
@@ -473,8 +476,19 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            For a parameter or data outside of what is allowed, and for training that ended with
-            non-finite weights. The estimator then is as it was before the call.
+            For a parameter or data outside of what is allowed; for training that diverged; for a
+            checkpoint that is of another fit, damaged, of another version or no checkpoint at all.
+        OSError
+            The checkpoint cannot be read, or its first state not be written.
+        ImportError
+            There is a checkpoint, and safetensors is not installed.
+        MemoryError
+            The network or its work space does not fit into memory; the text says how large.
+
+        Notes
+        -----
+        Whatever is raised, the estimator then is as it was before the call. A KeyboardInterrupt is
+        not: training ends with a warning, and the model is that after the step at hand.
         """
         check_parameters(self, self._rules)
         if (X_val is None) != (y_val is None):
@@ -973,21 +987,40 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
         *,
         dtype: npt.DTypeLike | None = None,
     ) -> Any:
-        """Write the fitted network as an ONNX model; needs the package onnx.
+        """Write the fitted network as an ONNX model (opset 17, operators of the default domain).
 
         Parameters
         ----------
         path : str or path-like, default=None
             File to write, complete or not at all.
         X : array-like of shape (n_samples, n_features) or int, default=None
-            Samples as the model will be given them, for their type, or the number of features.
+            Samples as the model will be given them, float32 or of another type, for `dtype`; or the
+            number of features. Either is held against the network's.
         dtype : float32 or float64, default=None
-            Type of input, parameters and outputs; None is that of X, without X that of `coefs_`.
+            Type of the input, the parameters and the outputs; None is that of X, without X that of
+            `coefs_`. The error function of 'gelu' is float32 in either.
 
         Returns
         -------
         onnx.ModelProto
-            From `X` to `label` and `probabilities` (of margins `scores`), or to `variable`.
+            Its input is `X` of shape (N, n_features). The outputs of a classifier are `label`, what
+            `predict` gives, of shape (N,) or of multilabel (N, n_labels), int64 or string, and
+            `probabilities` (N, n_classes), what `predict_proba` gives; with the losses 'hinge' and
+            'perceptron' `scores` in its place, what `decision_function` gives. The output of a
+            regressor is `variable` (N, n_outputs).
+
+        Raises
+        ------
+        ImportError
+            The package onnx is not installed.
+        NotFittedError
+            The estimator is not fitted.
+        ValueError
+            The class labels are neither strings nor whole numbers (bool and whole floats are),
+            `dtype` is no type of a network, X has another number of features, or the weights are
+            not finite or do not fit each other.
+        OSError
+            The file cannot be written.
         """
         from fastmlp._convert import to_onnx
 
@@ -996,30 +1029,53 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
     def to_sklearn(self) -> Any:
         """Make scikit-learn's estimator of the fitted network.
 
+        It predicts the same, and training goes on there from the same weights. `fit` with
+        `warm_start` goes the same way in both; `partial_fit` begins with a new state of the solver
+        there.
+
         Returns
         -------
         sklearn.neural_network.MLPClassifier or MLPRegressor
+            Fitted, of the network's activation and loss and otherwise the same parameters; it
+            shares no memory with the estimator.
 
         Raises
         ------
+        NotFittedError
+            The estimator is not fitted.
         ValueError
-            scikit-learn lacks the activation, the loss, the solver or another parameter.
+            scikit-learn lacks the activation, the loss, the solver or another parameter that is not
+            at its default; all are named. Or the weights are not finite or do not fit each other.
         """
         from fastmlp._convert import to_sklearn
 
         return to_sklearn(self)
 
     def to_torch(self, *, logits: bool = False) -> Any:
-        """Make a PyTorch module of the fitted network; needs the package torch.
+        """Make a PyTorch module of the fitted network.
 
         Parameters
         ----------
         logits : bool, default=False
-            Whether to leave out the activation of the output layer.
+            Whether to leave out the activation of the output layer, `out_activation_`.
 
         Returns
         -------
         torch.nn.Sequential
+            From (N, n_features) to (N, n_outputs): a linear layer and an activation in turn, on
+            copies of the parameters and in their type. Its outputs are a regressor's predictions
+            and a classifier's probabilities; with two classes only that of ``classes_[1]``, with
+            ``loss='squared_error'`` not divided by their sum, with 'hinge' and 'perceptron' the
+            scores. It has no dropout.
+
+        Raises
+        ------
+        ImportError
+            The package torch is not installed.
+        NotFittedError
+            The estimator is not fitted.
+        ValueError
+            The weights are not finite or do not fit each other.
         """
         from fastmlp._convert import to_torch
 

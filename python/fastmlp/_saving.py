@@ -480,34 +480,7 @@ def _to_bytes(estimator: Any) -> bytes:
 
 
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:
-    """Save a fitted estimator as a safetensors file.
-
-    The file holds the parameters, all fitted attributes and the solver's state: what `load` makes
-    of it predicts the same bits, and `partial_fit` and a warm start go on to the same bits. It
-    needs the package safetensors, which ``pip install 'fastmlp[save]'`` installs.
-
-    Parameters
-    ----------
-    estimator : MLPClassifier, MLPRegressor, Perceptron or Adaline
-        Fitted. Callbacks are left out. A RandomState as `random_state` is saved as it stands, and
-        a sequence of arrays as `init` with its arrays.
-    path : str or path-like
-        The file to write. It is replaced once the new one is complete on the disk: whatever fails
-        before leaves an earlier file as it was.
-
-    Raises
-    ------
-    ValueError
-        A file cannot hold a parameter (a function as `learning_rate`, `init` or `scoring`: set
-        another value first), the labels (other objects than strings) or attributes that were added
-        to the estimator; or the weights are not finite or do not fit the parameters any more.
-    TypeError
-        The estimator is of another class; subclasses are.
-    OSError
-        The file cannot be written.
-    ImportError
-        safetensors is not installed.
-    """
+    """``save`` of all estimators."""
     if type(estimator) not in _ESTIMATORS.values():
         raise TypeError(
             f"Only a {', '.join(list(_ESTIMATORS)[:-1])} or {list(_ESTIMATORS)[-1]} can be saved, "
