@@ -249,8 +249,7 @@ class Training:
         self.permutation = np.arange(self.n)
         self.rate = 0.0  # of the epoch at hand
         self.epoch: Epoch | None = None  # where it stands; None between epochs
-        self.marked: dict[str, Any] | None = None
-        self.lengths: dict[str, int] = {}
+        self.marked: tuple[dict[str, Any], dict[str, int]] | None = None
         network.write(0, blocks)
         for slot, state in enumerate(optimizer.state, start=1):
             network.write(slot, [as_block(block, blocks[0].dtype) for block in state])
@@ -307,18 +306,22 @@ class Training:
         self.random_state.set_state(books["random_state"])
 
     def _mark(self) -> None:
-        """Remember the books as they are between the core's work and changes in Python."""
-        if self.checkpoint.path is not None:
-            books = self._books()
-            records = books["records"].items()
-            self.lengths = {name: len(value) for name, value in records if isinstance(value, list)}
-            self.marked = books
+        """Remember the books, which fit the weights now; changes to them follow."""
+        if self.checkpoint.path is None:
+            return
+        books = self._books()
+        records = books["records"].items()
+        lengths = {name: len(value) for name, value in records if isinstance(value, list)}
+        self.marked = books, lengths
 
     def _leave(self) -> None:
         """Leave a checkpoint. An exception may have come in the midst of changes to the books."""
-        if self.epoch is None and self.marked is not None:
-            self._restore_books(self.marked)
-            for name, length in self.lengths.items():
+        if self.marked is None:
+            return
+        if self.epoch is None:
+            books, lengths = self.marked
+            self._restore_books(books)
+            for name, length in lengths.items():
                 del getattr(self.estimator, name)[length:]
         self.checkpoint.leave(self.estimator.n_iter_, self.state())
 
@@ -326,6 +329,7 @@ class Training:
         """Train; returns the parameters, with early stopping the best ones."""
         e, optimizer, network = self.estimator, self.optimizer, self.network
         self.checkpoint.restore(self.restore)
+        self._mark()
         deadline = np.inf if e.max_time is None else self.began + e.max_time
         diverged = False
         try:
