@@ -164,10 +164,10 @@ def resident():
     gc.collect()
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
 
-for _ in range(20):
+for _ in range(15):
     work()
 before = resident()
-for _ in range(60):
+for _ in range(30):
     work()
 print(resident() - before)
 """
@@ -175,7 +175,7 @@ print(resident() - before)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_no_memory_is_lost():
-    """60 rounds of everything; a session that was not closed would be some 200 kB each time."""
+    """30 rounds of everything; a session that was not closed would be some 200 kB each time."""
     assert float(run(LEAKS)[0]) < 2
 
 

@@ -70,7 +70,9 @@ class Checkpoint:
     Raises
     ------
     ValueError
-        The file is no checkpoint, or damaged, or of a newer version.
+        The file is no checkpoint, or damaged, or of another version.
+    OSError
+        It cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, every: float) -> None:
@@ -110,7 +112,7 @@ class Checkpoint:
         if content["engine"] != _native.engine():
             warn(
                 f"{self._what} was written on the engine {content['engine']!r}. This is "
-                f"{_native.engine()!r}: the model will differ in its last digits.",
+                f"{_native.engine()!r}: the model will differ in its last digits."
             )
 
     def random_state(self, random_state: Any) -> np.random.RandomState:
@@ -219,19 +221,13 @@ class Checkpoint:
                 if isinstance(error, OSError):
                     raise OSError(error.errno, text) from error
                 raise ValueError(text) from error
-            warn(
-                f"{text}. Training goes on; the file is as it was written before.",
-                RuntimeWarning,
-            )
+            warn(f"{text}. Training goes on; the file is as it was before.", RuntimeWarning)
         self._epochs = epochs
         self._set_due()
 
-    def leave(self, epochs: int, state: dict[str, Any] | None) -> None:
-        """Leave the file there for the next call: an exception has ended the fit in this state.
-
-        Without one, the file stays as it is.
-        """
-        if self._epochs is not None and state is not None:
+    def leave(self, epochs: int, state: dict[str, Any]) -> None:
+        """Leave a file for the next call: an exception has ended the fit in this state."""
+        if self._epochs is not None:  # else it may have come of the first writing
             self.write(epochs, state)
         self._keeps = True
 
