@@ -5,6 +5,7 @@ import inspect
 import os
 import pathlib
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -673,3 +674,16 @@ def test_warnings_point_at_the_line_of_the_call(fit, tmp_path, monkeypatch):
         fit(X_iris, y_iris, tmp_path / "fit")
     assert caught
     assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_the_reliability_page_names_tests_that_exist():
+    folder = pathlib.Path(__file__).parent
+    page = (folder.parent / "docs" / "reliability.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in folder.glob("test_*.py"))
+    tests = re.findall(r"def (test_\w+)\(", code)
+    for name in re.findall(r"`(test_\w+)`", page):
+        assert name in tests
+    for end in re.findall(r"`\.\.\.(_\w+)`", page):
+        assert any(name.endswith(end) for name in tests), end
+    for name in re.findall(r"`(test_\w+\.py)`", page):
+        assert (folder / name).exists()

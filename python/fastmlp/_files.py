@@ -149,7 +149,8 @@ class Decoder:
         if type(value) not in (bool, int, float):
             raise ValueError(f"{value!r:.100} is no {name}")
         try:
-            scalar = _SCALARS[name](value)
+            with np.errstate(all="ignore"):  # what does not fit becomes another value
+                scalar = np.asarray(value).astype(_SCALARS[name])[()]
         except OverflowError as error:
             raise ValueError(f"{value!r:.100} is no {name}") from error
         if scalar != value and value == value:
