@@ -332,7 +332,6 @@ void bind_network(py::module_& m, const char* name) {
             Pass pass = pass_over(order, rows.n, n_threads);
             require(pass.n >= 1, "X: no rows");
             const auto [worked, counted, loss, penalty, made] = begun;
-            require(worked >= 0, "epoch: rows must be 0 or more");
             const Epoch from{worked, counted, loss, penalty, made};
             require(from.rows >= 0 && from.rows < pass.n && from.rows % net.batch() == 0,
                     "epoch: must have been stopped between two batches");

@@ -99,8 +99,8 @@ UnitSums change_parameters(const Trained<T>& trained, const Chunk<T>& chunk, con
   const T alpha = penalty ? penalty->alpha : T(0), l1 = penalty ? penalty->l1 : T(0);
   const T scale = chunk.scale;
   V squares{}, absolutes{};
-  Wide<T>
-      squared_gradient{};  // in double: a gradient whose square overflows float is to be clipped
+  // in double: a gradient whose square overflows float is to be clipped
+  Wide<T> squared_gradient{};
   for (int c = 0; c < width; ++c) {
     const Column<T, Change> column(trained, vector + c, row);
     T* kept = trained.gradient.data ? trained.gradient.at(vector + c, row) : nullptr;

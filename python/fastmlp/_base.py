@@ -36,7 +36,7 @@ def published(estimator: BaseEstimator) -> Iterator[Any]:
     copied = snapshot(estimator)
     yield copied
     now = vars(estimator)
-    parameters = {name: now[name] for name in estimator.get_params(deep=False)}
+    parameters = {name: now[name] for name in estimator.get_params(deep=False) if name in now}
     estimator.__dict__ = {**vars(copied), **parameters}
 
 

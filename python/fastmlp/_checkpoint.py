@@ -129,7 +129,7 @@ class Checkpoint:
         Parameters
         ----------
         estimator : MLPClassifier or MLPRegressor
-        **parts : arrays, text and numbers, or nested lists and tuples of them
+        **parts : arrays, text and numbers, or nested lists, tuples and dicts of them
             The data, the validation data and what training starts from.
 
         Raises
@@ -275,6 +275,8 @@ def _hash(part: Any) -> str:
             n = 2**22 // max(1, value[:1].nbytes) + 1
             for start in range(0, len(value), n):
                 found.update(value[start : start + n].tobytes())
+        elif isinstance(value, dict):
+            add(list(value.items()))
         elif isinstance(value, (list, tuple)):
             found.update(f"{type(value).__name__} {len(value)}".encode())
             for item in value:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Integral
@@ -185,11 +186,11 @@ def to_onnx(
     features = given[1:] if isinstance(given, tuple) else (given,)
     if X is not None and (features != (n,) or isinstance(given, np.generic)):
         raise ValueError(f"X must be {n}, or of shape (n_samples, {n}). Got {given!r} instead.")
-    if dtype is None:
-        dtype = _dtype(estimator)
-    if dtype not in (np.float32, np.float64, "float32", "float64"):
-        raise ValueError(f"dtype must be float32 or float64. Got {dtype!r} instead.")
-    dtype = np.dtype(dtype).type
+    given = _dtype(estimator) if dtype is None else dtype
+    with suppress(TypeError):  # it names no type at all
+        dtype = np.dtype(given).type
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64. Got {given!r} instead.")
 
     graph = _Graph(onnx, dtype)
     outputs = "X"

@@ -657,7 +657,7 @@ class _MultilayerPerceptron(CallbackSupportMixin, SavableMixin, BaseEstimator):
             ],
             validation=own and [own.x, own.targets, own.weights],
             start=[
-                *(blocks, list(optimizer.options.items()), random.get_state(legacy=False)),
+                *(blocks, optimizer.options, random.get_state(legacy=False)),
                 [getattr(self, name) for name in RECORDS if stochastic],
             ],
         )
