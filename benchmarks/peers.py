@@ -15,7 +15,7 @@ from sklearn import neural_network
 
 import fastmlp
 from benchmarks.cases import Case
-from fastmlp._numpy_mlp import NumpyMLP
+from fastmlp.app.numpy_mlp import NumpyMLP
 
 Training = Callable[[], Any]
 

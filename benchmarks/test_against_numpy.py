@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.cases import CASES
 from fastmlp import _native
-from fastmlp._numpy_mlp import NumpyMLP
+from fastmlp.app.numpy_mlp import NumpyMLP
 
 BATCHES = 4
 cases = pytest.mark.parametrize("case", CASES, ids=str)

@@ -27,7 +27,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 
 import fastmlp
-from fastmlp import MLPClassifier, MLPRegressor, Perceptron, _mlp
+from fastmlp import MLPClassifier, MLPRegressor, Perceptron
+from fastmlp.estimators import adaline, classifier, perceptron, regressor
 
 BOTH = [MLPClassifier, MLPRegressor]
 both = pytest.mark.parametrize("Estimator", BOTH)
@@ -576,17 +577,17 @@ def test_batches_without_weight_do_not_count_in_the_loss():
 
 @both
 def test_an_interrupt_keeps_the_model_so_far(Estimator, monkeypatch):
-    from fastmlp import _training
+    from fastmlp.training.optimizer import Optimizer
 
-    go_on, calls = _training.Optimizer.go_on, []
+    make_steps, calls = Optimizer.make_steps, []
 
     def interrupted(*args):
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return go_on(*args)
+        return make_steps(*args)
 
-    monkeypatch.setattr(_training.Optimizer, "go_on", interrupted)
+    monkeypatch.setattr(Optimizer, "make_steps", interrupted)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         estimator = Estimator(hidden_layer_sizes=(5,), random_state=0).fit(X_iris, y_iris)
     assert estimator.n_iter_ == 3
@@ -647,9 +648,10 @@ def test_a_regressors_targets_must_be_dense_numbers(y):
 
 
 def test_examples_in_docstrings():
-    results = doctest.testmod(_mlp)
-    assert results.attempted >= 6
-    assert results.failed == 0
+    for module, examples in ((classifier, 4), (regressor, 4), (perceptron, 3), (adaline, 3)):
+        results = doctest.testmod(module)
+        assert results.attempted >= examples
+        assert results.failed == 0
 
 
 def interrupts(epoch):
@@ -668,7 +670,7 @@ def test_warnings_point_at_the_line_of_the_call(fit, tmp_path, monkeypatch):
     def fails(path):
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr("fastmlp._checkpoint.os.unlink", fails)
+    monkeypatch.setattr("fastmlp.training.checkpoint.os.unlink", fails)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fit(X_iris, y_iris, tmp_path / "fit")

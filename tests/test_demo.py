@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastmlp import __main__ as demo
-from fastmlp._numpy_mlp import NumpyMLP
+from fastmlp.app.numpy_mlp import NumpyMLP
 
 
 def run(*arguments, encoding="utf-8"):

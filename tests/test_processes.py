@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron, _native, load
-from fastmlp._threads import n_threads
+from fastmlp.core.threads import n_threads
 from tests.conftest import LIMIT
 
 pytestmark = [
@@ -323,7 +323,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 if "torch" in sys.argv:
     import torch
 from fastmlp import MLPClassifier, _native
-from fastmlp._threads import n_threads
+from fastmlp.core.threads import n_threads
 warnings.simplefilter("ignore")
 
 def threads():

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 import fastmlp
 from fastmlp import MLPClassifier, MLPRegressor, _native
-from fastmlp._threads import n_threads
+from fastmlp.core.threads import n_threads
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -30,7 +30,7 @@ def run(code, **environment):
 
 # --- threads -------------------------------------------------------------------------------------
 
-ASK = "from fastmlp._threads import n_threads as n; print(n(None), n(1), n(3), n(-1), n(-2))"
+ASK = "from fastmlp.core.threads import n_threads as n; print(n(None), n(1), n(3), n(-1), n(-2))"
 
 
 def test_the_number_of_threads_follows_the_machine_and_its_limits():

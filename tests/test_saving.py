@@ -23,8 +23,9 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron, _files, _saving
-from fastmlp._saving import load, save
+from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron, _native, load
+from fastmlp.core import container
+from fastmlp.exchange import model_files
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Got `batch_size`"
@@ -72,6 +73,10 @@ def bits(value):
     return type(value), repr(value)
 
 
+def save(estimator, path):
+    estimator.save(path)
+
+
 def saved(estimator, tmp_path):
     save(estimator, tmp_path / "model.safetensors")
     return load(tmp_path / "model.safetensors")
@@ -85,7 +90,7 @@ def rewritten(path, change):
     change(config, tensors)
     text = json.dumps(config)
     tensors = {name: np.array(tensor, order="C") for name, tensor in tensors.items()}
-    tensors["sha256"] = _files.digest(text, tensors)
+    tensors["sha256"] = container.digest(text, tensors)
     path.write_bytes(safetensors.numpy.save(tensors, metadata={"fastmlp": text}))
 
 
@@ -140,7 +145,7 @@ CLASSIFIERS = {
     "balanced": ({"class_weight": "balanced"}, X, y),
     "names": ({}, Frame(X, ["a", "b", "é", "\U0001f600", "\ud800"]), y),
     "scoring": ({"early_stopping": True, "scoring": "f1_macro"}, X, y),
-    **{solver: ({"solver": solver}, X, y) for solver in _saving._native.SOLVER_SLOTS},
+    **{solver: ({"solver": solver}, X, y) for solver in _native.SOLVER_SLOTS},
 }  # fmt: skip
 REGRESSORS = {
     "one output": ({}, X, z),
@@ -336,7 +341,7 @@ def test_what_cannot_be_saved(tmp_path):
 
 def test_a_header_that_is_too_long(model, monkeypatch):
     estimator = load(model)
-    monkeypatch.setattr(_files, "_MAX_HEADER", 1000)
+    monkeypatch.setattr(container, "_MAX_HEADER", 1000)
     with pytest.raises(ValueError, match="longer than the format allows"):
         save(estimator, model)
 
@@ -388,8 +393,8 @@ def test_a_full_disk_leaves_the_earlier_file(model):
 def test_a_process_that_is_killed_while_writing_leaves_the_earlier_file(model):
     before = model.read_bytes()
     code = (
-        "import os, sys; from fastmlp._saving import load, save; m = load(sys.argv[1]); "
-        "os.fsync = lambda fd: os.kill(os.getpid(), 9); m.alpha = 1.0; save(m, sys.argv[1])"
+        "import os, sys; from fastmlp import load; m = load(sys.argv[1]); "
+        "os.fsync = lambda fd: os.kill(os.getpid(), 9); m.alpha = 1.0; m.save(sys.argv[1])"
     )
     run = subprocess.run([sys.executable, "-c", code, str(model)], check=False)
     assert run.returncode == -9
@@ -595,8 +600,9 @@ def test_a_file_that_fits_its_checksum_but_no_model(change, text, model):
 def test_a_parameter_of_a_later_format_takes_its_default(model, monkeypatch):
     rewritten(model, lambda config, tensors: config["parameters"].pop("max_time"))
     refused(model, "lack max_time")
-    monkeypatch.setattr(_saving, "FORMAT", _saving.FORMAT + 1)
-    monkeypatch.setattr(_saving, "_SINCE", {"max_time": _saving.FORMAT})
+    monkeypatch.setattr(model_files, "FORMAT", model_files.FORMAT + 1)
+    later = MLPClassifier._parameters["max_time"]._replace(since=model_files.FORMAT)
+    monkeypatch.setitem(MLPClassifier._parameters, "max_time", later)
     assert load(model).max_time is None
 
 
@@ -708,7 +714,7 @@ def test_a_forged_configuration_is_refused_or_a_model_that_works(
         assert repr(str(path)) in str(error)  # noqa: PT017
     else:
         assert estimator.predict(X[:, :4]).shape == (60,)
-        _saving._to_bytes(estimator)
+        model_files._to_bytes(estimator)
 
 
 # --- stored files --------------------------------------------------------------------------------
@@ -735,7 +741,7 @@ def probes():
     return np.linspace(-1, 1, 12).reshape(3, 4)
 
 
-@pytest.mark.parametrize("version", range(1, _saving.FORMAT + 1))
+@pytest.mark.parametrize("version", range(1, model_files.FORMAT + 1))
 def test_the_stored_file_of_each_format(version):
     path = FOLDER / f"model-v{version}.safetensors"
     assert config_of(path)["format"] == version

@@ -793,9 +793,9 @@ def test_every_activation_learns(Estimator, activation):
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(copy.predict(X_iris), model.predict(X_iris))
     csr = scipy.sparse.csr_array(X_iris)
-    np.testing.assert_allclose(model._forward(csr), model._forward(X_iris), atol=1e-12)
+    np.testing.assert_allclose(model._outputs(csr), model._outputs(X_iris), atol=1e-12)
     for n in (1, 5, 40):  # weights read in place and packed
-        np.testing.assert_allclose(model._forward(X_iris[:n]), model._forward(X_iris)[:n],
+        np.testing.assert_allclose(model._outputs(X_iris[:n]), model._outputs(X_iris)[:n],
                                    atol=1e-12)  # fmt: skip
 
 
@@ -876,7 +876,7 @@ def test_check_gradients_sees_a_wrong_gradient(monkeypatch):
 
         def spoiled(blocks):
             loss, gradient = differentiate(blocks)
-            gradient[1] = gradient[1] * 1.01
+            gradient.biases[0] *= 1.01
             return loss, gradient
 
         return spoiled, blocks
@@ -1232,6 +1232,6 @@ def test_arrays_where_sequences_are_meant():
 def test_losses_and_activations_cover_the_core():
     """What the core can do has a name in Python."""
     named = {"binary_log_loss", "logistic_squared_error"}  # chosen by the kind of y
-    public = {*MLPClassifier._rules["loss"].text.split("'")[1::2],
-              *MLPRegressor._rules["loss"].text.split("'")[1::2]}  # fmt: skip
+    public = {*MLPClassifier._parameters["loss"].rule.text.split("'")[1::2],
+              *MLPRegressor._parameters["loss"].rule.text.split("'")[1::2]}  # fmt: skip
     assert set(_native.LOSSES) == public | named

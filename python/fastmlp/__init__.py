@@ -4,12 +4,12 @@
 ``sklearn.neural_network`` and trains the same model from the same seed.
 """
 
-from importlib.metadata import version
-
-from fastmlp._convert import from_sklearn
-from fastmlp._linear import Adaline, Perceptron
-from fastmlp._mlp import MLPClassifier, MLPRegressor
-from fastmlp._saving import load
+from fastmlp.estimators.adaline import Adaline
+from fastmlp.estimators.classifier import MLPClassifier
+from fastmlp.estimators.perceptron import Perceptron
+from fastmlp.estimators.regressor import MLPRegressor
+from fastmlp.exchange.model_files import load
+from fastmlp.exchange.sklearn import from_sklearn
 
 __all__ = [
     "Adaline",
@@ -21,4 +21,12 @@ __all__ = [
     "load",
 ]
 
-__version__ = version("fastmlp")
+__version__: str
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":  # looking it up takes longer than all else here
+        from importlib.metadata import version
+
+        return version("fastmlp")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import type_check_only
 
-from fastmlp._typing import Array, Blocks, Epoch, Order, Rows
+from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Rows
 
 # names with the default of their parameter, None where they have none
 ACTIVATIONS: dict[str, float | None]
@@ -16,10 +16,10 @@ def shuffle(order: Order, seed: int) -> None: ...
 def is_clean(x: object, features: int, single: bool) -> bool: ...
 def peak(single: bool) -> float: ...
 
-# Each of `hidden` is (activation, its parameter, pieces, dropout).
+# `blocks` is [weight, bias, ...] layer by layer, then the slopes: see fastmlp.core.network.Blocks.
 def predict(
-    blocks: Blocks,
-    hidden: list[tuple[str, float, int, float]],
+    blocks: list[Array],
+    hidden: list[HiddenLayer],
     loss: str | None,
     x: Rows,
     order: Order | None = None,
@@ -28,8 +28,8 @@ def predict(
     engine: str = "",
 ) -> Array: ...
 def evaluate(
-    blocks: Blocks,
-    hidden: list[tuple[str, float, int, float]],
+    blocks: list[Array],
+    hidden: list[HiddenLayer],
     loss: str,
     x: Rows,
     targets: Array,
@@ -47,7 +47,7 @@ class _Network:
     def __init__(
         self,
         units: list[int],
-        hidden: list[tuple[str, float, int, float]],
+        hidden: list[HiddenLayer],
         loss: str,
         *,
         loss_parameter: float = 0.0,
@@ -59,8 +59,8 @@ class _Network:
         keep_gradient: bool = False,
         engine: str = "",
     ) -> None: ...
-    def write(self, slot: int, blocks: Blocks) -> None: ...
-    def read(self, slot: int) -> Blocks: ...
+    def write(self, slot: int, blocks: list[Array]) -> None: ...
+    def read(self, slot: int) -> list[Array]: ...
     def train(
         self,
         x: Rows,
@@ -86,7 +86,7 @@ class _Network:
         epoch: Epoch = ...,
         stop: Callable[[], bool] | None = None,
         n_threads: int,
-    ) -> tuple[Epoch, BaseException | None]: ...
+    ) -> tuple[tuple[int, int, float, float, int], BaseException | None]: ...
     def gradient(
         self,
         x: Rows,
@@ -95,7 +95,7 @@ class _Network:
         order: Order | None,
         *,
         n_threads: int,
-    ) -> tuple[float, Blocks]: ...
+    ) -> tuple[float, list[Array]]: ...
 
 class Network32(_Network): ...
 class Network64(_Network): ...

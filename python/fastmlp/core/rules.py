@@ -1,12 +1,11 @@
-"""What a constructor parameter may be, and the error for what it may not.
+"""What a constructor's parameter may be, all that is declared of one, and the error otherwise.
 
 The texts are scikit-learn's, so that code which reads them finds what it knows.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import get_config
@@ -16,8 +15,7 @@ class InvalidParameterError(ValueError, TypeError):
     """A parameter of the wrong type or out of range; both kinds of error, as in scikit-learn."""
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """Which values are accepted, and the words for them."""
 
     accepts: Callable[[Any], bool]
@@ -103,8 +101,65 @@ random_state = any_of(
 )
 
 
-def check_parameters(estimator: Any, rules: dict[str, Rule]) -> None:
-    """Hold an estimator's parameters against the rules.
+class Parameter(NamedTuple):
+    """All that is declared of a constructor's parameter, but for its default in the signature.
+
+    Checks, docstrings, model files, conversions and checkpoints derive from it.
+
+    Attributes
+    ----------
+    rule : Rule
+    type : str
+        The type as the docstring names it.
+    text : str
+        The paragraph of the docstring.
+    since : int
+        The format of model files that first has it; files of an earlier one give it its default.
+    free_on_resuming : bool
+        Whether it may be another when a fit goes on from its checkpoint.
+    in_sklearn : tuple of str or None
+        The only values that scikit-learn's estimator can have; empty where it lacks the parameter,
+        which then must be at its default. None where nothing is lost.
+    solver_option : str
+        The name of the solver's option that it is.
+    schedule_field : str
+        The name of the field of `Schedule` that it is.
+    """
+
+    rule: Rule
+    type: str
+    text: str
+    since: int = 1
+    free_on_resuming: bool = False
+    in_sklearn: tuple[str, ...] | None = None
+    solver_option: str = ""
+    schedule_field: str = ""
+
+
+class Attribute(NamedTuple):
+    """All that is declared of an attribute of fitted estimators.
+
+    Attributes
+    ----------
+    rule : Rule
+        What a model file may hold as its value.
+    type, text : str
+        As of a parameter; without a text the attribute is not documented.
+    optional : bool
+        Whether some fits do not leave it.
+    read : callable
+        Makes the attribute's value of what a model file holds.
+    """
+
+    rule: Rule
+    type: str = ""
+    text: str = ""
+    optional: bool = False
+    read: Callable[[Any], Any] = lambda value: value
+
+
+def check_parameters(estimator: Any) -> None:
+    """Check an estimator's parameters by the rules of its class.
 
     Raises
     ------
@@ -113,10 +168,11 @@ def check_parameters(estimator: Any, rules: dict[str, Rule]) -> None:
     """
     if get_config()["skip_parameter_validation"]:
         return
-    for name, rule in rules.items():
+    parameters: dict[str, Parameter] = estimator._parameters
+    for name, parameter in parameters.items():
         value = getattr(estimator, name)
-        if not rule.accepts(value):
+        if not parameter.rule.accepts(value):
             raise InvalidParameterError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be {rule.text}. "
-                f"Got {value!r} instead."
+                f"The {name!r} parameter of {type(estimator).__name__} must be "
+                f"{parameter.rule.text}. Got {value!r} instead."
             )

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 
-from fastmlp._typing import Array, Rows
+from fastmlp.core.typing import Array, Rows
 
 
 def native_rows(X: Any, dtype: npt.DTypeLike) -> Rows:

@@ -1,7 +1,7 @@
 """The learning rate from epoch to epoch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import cos, isfinite, pi
 from typing import Any
 
@@ -10,14 +10,14 @@ SGD_SCHEDULES = ("constant", "invscaling", "adaptive")
 SCHEDULES = (*SGD_SCHEDULES, "cosine", "one_cycle", "step", "exponential", "plateau")
 
 
-def _bow(start: float, end: float, share: float) -> float:
+def _cosine_between(start: float, end: float, share: float) -> float:
     """From start to end along half a cosine."""
     return end + (start - end) * (1 + cos(pi * min(share, 1.0))) / 2
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Schedule:
-    """A schedule and where it stands.
+    """A schedule and how far it has come.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         self.epoch = 0  # the next one
-        self.slowed = self.first  # by 'adaptive', 'plateau' and 'invscaling', which look back
+        self.reduced_rate = self.first  # of 'adaptive', 'plateau' and 'invscaling'
         self.bad_epochs = 0
         if self.name in SGD_SCHEDULES and not self.for_sgd:
             self.name = "constant"
@@ -55,6 +55,11 @@ class Schedule:
         self.factor = self.decay or (0.95 if self.name == "exponential" else 0.1)
         rest = max(self.last_epoch - self.warmup, 1)
         self.epochs = self.period or defaults.get(str(self.name), rest)
+
+    @classmethod
+    def parameters(cls) -> list[str]:
+        """The names of the constructor's parameters."""
+        return [field.name for field in fields(cls)]
 
     def next_rate(self) -> float:
         """The rate of the epoch that begins now.
@@ -93,36 +98,37 @@ class Schedule:
             while epoch >= length:  # a warm restart
                 epoch -= length
                 length *= self.period_mult
-            return _bow(self.first, self.least, epoch / length)
+            return _cosine_between(self.first, self.least, epoch / length)
         if self.name == "one_cycle":  # Smith & Topin, 2018: up for 0.3 of the epochs, then down
             total = max(self.last_epoch - self.warmup, 1)
             top = 0.3 * (total - 1)
             if epoch < top:
-                return _bow(self.first / 25, self.first, epoch / top)
+                return _cosine_between(self.first / 25, self.first, epoch / top)
             rest = total - 1 - top
             share = (epoch - top) / rest if rest > 0 else 0.0
-            return _bow(self.first, max(self.first / 25e4, self.least), share)
-        return self.slowed
+            return _cosine_between(self.first, max(self.first / 25e4, self.least), share)
+        return self.reduced_rate
 
     def epoch_ended(self, samples_seen: int, improved: bool) -> bool:
-        """Tell the schedules that look back how it went; whether 'plateau' has just slowed down."""
+        """Take note of an epoch; returns whether 'plateau' has just reduced the rate."""
         if self.name == "invscaling":
-            self.slowed = self.first / (samples_seen + 1) ** self.power_t
+            self.reduced_rate = self.first / (samples_seen + 1) ** self.power_t
         elif self.name == "plateau":
             self.bad_epochs = 0 if improved else self.bad_epochs + 1
             if self.bad_epochs > self.epochs:
-                before, self.slowed = self.slowed, max(self.slowed * self.factor, self.least)
+                before = self.reduced_rate
+                self.reduced_rate = max(before * self.factor, self.least)
                 self.bad_epochs = 0
-                return 1e-6 < self.slowed < before
+                return 1e-6 < self.reduced_rate < before
         return False
 
     def gives_up(self, reason: str, verbose: Any) -> bool:
-        """No progress: stop, unless 'adaptive' can still slow down."""
+        """No progress: stop, unless 'adaptive' can still reduce the rate."""
         adaptive = self.name == "adaptive"
-        if adaptive and self.slowed > 1e-6:
-            self.slowed /= 5.0
+        if adaptive and self.reduced_rate > 1e-6:
+            self.reduced_rate /= 5.0
             if verbose:
-                print(f"{reason} Setting learning rate to {self.slowed:f}")
+                print(f"{reason} Setting learning rate to {self.reduced_rate:f}")
             return False
         if verbose:
             print(f"{reason} {'Learning rate too small. ' if adaptive else ''}Stopping.")

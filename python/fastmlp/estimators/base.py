@@ -1,6 +1,5 @@
-"""What all estimators share: fits that are whole or not there, sample weights, files."""
+"""What all estimators share: fits that take effect whole or not at all, weights, classes."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Number
@@ -12,8 +11,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import unique_labels
 
-from fastmlp._arrays import converted
-from fastmlp._typing import Array
+from fastmlp.core.arrays import converted
+from fastmlp.core.typing import Array
 
 
 def snapshot(estimator: Any) -> Any:
@@ -27,8 +26,8 @@ def snapshot(estimator: Any) -> Any:
 
 
 @contextmanager
-def published(estimator: BaseEstimator) -> Iterator[Any]:
-    """A copy to fit, whose attributes the estimator takes over at the end, all in one step.
+def all_or_nothing(estimator: BaseEstimator) -> Iterator[Any]:
+    """A copy to fit, whose attributes the estimator takes over in one step at the end.
 
     An exception leaves the estimator, an earlier fit included, as it was. Other threads see the
     earlier fit or the new one, whole.
@@ -65,7 +64,7 @@ def check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Arr
 
 
 def check_classes(estimator: Any, classes: Any) -> None:
-    """Take the `classes` of a first `partial_fit`; hold those of a later one against them."""
+    """Take the `classes` of a first `partial_fit`; compare those of a later one with them."""
     known = getattr(estimator, "classes_", None)
     if classes is None:
         if known is None:
@@ -76,42 +75,3 @@ def check_classes(estimator: Any, classes: Any) -> None:
         raise ValueError(
             f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}"
         )
-
-
-class SavableMixin:
-    """Estimators that a file can hold."""
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the fitted estimator as a safetensors file.
-
-        It holds the parameters, all fitted attributes and the solver's state: what
-        :func:`fastmlp.load` makes of it predicts the same bits, and `partial_fit` and a warm start
-        go on to the same bits. Callbacks are left out. A RandomState as `random_state` is saved as
-        it stands, and a sequence of arrays as `init` with its arrays. Needs the package
-        safetensors, which ``pip install 'fastmlp[save]'`` installs.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file to write. It is replaced once the new one is complete on the disk: whatever
-            fails before leaves an earlier file as it was.
-
-        Raises
-        ------
-        ValueError
-            A file cannot hold a parameter (a function as `learning_rate`, `init` or `scoring`: set
-            another value first), the labels (other objects than strings) or attributes that were
-            added to the estimator; or the weights are not finite or do not fit the parameters any
-            more; or the path names no file.
-        TypeError
-            The estimator is of a class derived from the package's.
-        NotFittedError
-            The estimator is not fitted.
-        OSError
-            The file cannot be written.
-        ImportError
-            safetensors is not installed.
-        """
-        from fastmlp._saving import save
-
-        save(self, path)

@@ -6,7 +6,7 @@ from typing import Any
 
 import threadpoolctl
 
-from fastmlp import _native
+from fastmlp.core.native import _native
 
 
 class _Controller(threadpoolctl.LibController):

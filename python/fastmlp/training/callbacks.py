@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from fastmlp._typing import Blocks
+from fastmlp.core.network import Blocks
+from fastmlp.training.training import Training, Watcher
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -20,7 +21,7 @@ except ImportError:
 __all__ = ["CallbackSupportMixin", "Callbacks", "with_callbacks"]
 
 
-class Callbacks:
+class Callbacks(Watcher):
     """Tells an estimator's callbacks of the fit and of each epoch or iteration in it.
 
     Parameters
@@ -29,8 +30,7 @@ class Callbacks:
     X, y : array-like
         The training data.
     sample_weight : array-like or None
-    max_epochs : int
-    fitted : callable
+    fitted_attributes : callable
         From parameters to the attributes that make a copy of the estimator a fitted one.
     """
 
@@ -40,8 +40,7 @@ class Callbacks:
         X: Any,
         y: Any,
         sample_weight: Any,
-        max_epochs: int,
-        fitted: Callable[[Blocks], dict[str, Any]],
+        fitted_attributes: Callable[[Blocks], dict[str, Any]],
     ) -> None:
         self.about = {
             "estimator": estimator,
@@ -49,35 +48,45 @@ class Callbacks:
             "y": y,
             "metadata": None if sample_weight is None else {"sample_weight": sample_weight},
         }
-        self.fitted = fitted
-        self.fit: Any = None
+        self.fitted_attributes = fitted_attributes
+        self.fit: Any = None  # their contexts, where there are any
         self.epoch: Any = None
+
+    def begins(self, training: Training) -> None:
+        """Tell of the fit."""
+        estimator = training.estimator
         if getattr(estimator, "_skl_callbacks", None):
-            self.fit = estimator._init_callback_context(max_subtasks=max_epochs)
+            self.fit = estimator._init_callback_context(max_subtasks=estimator.max_iter)
             self.fit.call_on_fit_task_begin(**self.about)
 
-    def epoch_begins(self) -> None:
-        """Before an epoch."""
+    def epoch_begins(self, training: Training) -> None:
+        """Tell of an epoch."""
         if self.fit is not None:
             self.epoch = self.fit.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(**self.about)
 
-    def epoch_ended(self, blocks: Callable[[], Blocks]) -> bool:
-        """After an epoch that left the parameters `blocks()`; whether a callback wants to stop."""
+    def epoch_ended(self, training: Training) -> bool:
+        """Tell of its end; whether a callback wants to stop."""
         if self.epoch is None:
             return False
         epoch, self.epoch = self.epoch, None
         return bool(
             epoch.call_on_fit_task_end(
-                **self.about, reconstruction_attributes=lambda: self.fitted(blocks())
+                **self.about,
+                reconstruction_attributes=lambda: self.fitted_attributes(training.blocks()),
             )
         )
 
-    def fit_ended(self, blocks: Blocks) -> None:
-        """After the last epoch; one that was begun and never made ends with nothing to show."""
+    def ended(self, training: Training, blocks: Blocks | None) -> None:
+        """Tell of the fit's end; an epoch that was begun and never made ends with nothing to show.
+
+        An error is not told: scikit-learn ends the contexts then.
+        """
+        if blocks is None:
+            return
         if self.epoch is not None:
             self.epoch.call_on_fit_task_end(estimator=self.about["estimator"])
         if self.fit is not None:
             self.fit.call_on_fit_task_end(
-                **self.about, reconstruction_attributes=self.fitted(blocks)
+                **self.about, reconstruction_attributes=self.fitted_attributes(blocks)
             )

@@ -1,14 +1,13 @@
 """The state of a fit in a file, from which the same call goes on when its process was ended.
 
-The file (`_files`) holds what tells one fit from another, and a state, which `_training` makes and
-takes. The state belongs to a training that has been set up by the same call: first weights and the
-validation split are not in it.
+The file (`core.container`) holds what tells one fit from another, and a state, which `Training`
+makes and takes. The state belongs to a training that was set up by the same call: first weights and
+the validation split are not in it.
 """
 
 import functools
 import hashlib
 import os
-from collections.abc import Callable
 from importlib.metadata import version
 from numbers import Integral
 from time import monotonic
@@ -17,29 +16,19 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastmlp import _native
-from fastmlp._files import (
-    Decoder,
-    Encoder,
-    explained,
-    full_path,
-    library,
-    read,
-    remove_leftovers,
-    replace_file,
-    to_bytes,
-    to_text,
-)
-from fastmlp._typing import Array
-from fastmlp._warnings import warn
+from fastmlp.core.container import Decoder, Encoder, library, read, to_bytes, to_text
+from fastmlp.core.files import full_path, prefixed_errors, remove_leftovers, replace_file
+from fastmlp.core.native import _native
+from fastmlp.core.network import Blocks
+from fastmlp.core.rules import Parameter
+from fastmlp.core.typing import Array
+from fastmlp.core.warnings import warn
+from fastmlp.training.training import Training, Watcher
 
 _KIND = "fastmlp-checkpoint"
 _FORMAT = 1
 
 _CONTENT = {"fit", "seed", "engine", "epochs", "state"}
-
-# parameters that do not change what is trained
-_FREE = ("checkpoint", "checkpoint_every", "verbose", "n_jobs")
 
 # what a fit begins with, besides class and parameters
 _PARTS = {
@@ -50,7 +39,7 @@ _PARTS = {
 }
 
 
-class Checkpoint:
+class Checkpoint(Watcher):
     """A fit's checkpoint; without a path it does nothing.
 
     Parameters
@@ -64,7 +53,7 @@ class Checkpoint:
     ----------
     state : dict or None
         What the file held.
-    due_at : float
+    wake_at : float
         When it is to be written next, on the monotonic clock; infinity where epochs are counted.
 
     Raises
@@ -79,17 +68,18 @@ class Checkpoint:
         self.path: str | None = None
         self.every = every
         self.state: dict[str, Any] | None = None
-        self.due_at = np.inf
         self._epochs: int | None = None  # that the state has which was written last
-        self._keeps = False
+        self._remembers = False  # whether the training has remembered its progress
+        self._stays = False  # at the end
         self._fit: dict[str, Any] = {}
         self._seed: int | None = None
         if path is None:
             return
         library()
         self._what = f"checkpoint={os.fspath(path)!r}"
-        with explained(f"{self._what} cannot be used"):
+        with prefixed_errors(f"{self._what} cannot be used"):
             self.path = full_path(path)
+            self.needs_state = True
             remove_leftovers(self.path)
             if os.path.exists(self.path):
                 try:
@@ -123,8 +113,8 @@ class Checkpoint:
             self._seed = int(check_random_state(None).randint(2**31))
         return np.random.RandomState(self._seed)
 
-    def begin(self, estimator: Any, **parts: Any) -> None:
-        """Hold the fit against the one of the file.
+    def identify(self, estimator: Any, **parts: Any) -> None:
+        """Take what tells the fit from others; compare it with the one of the file.
 
         Parameters
         ----------
@@ -139,12 +129,13 @@ class Checkpoint:
         """
         if self.path is None:
             return
+        parameters: dict[str, Parameter] = estimator._parameters
         fit = {
             "class": type(estimator).__name__,
             "parameters": {
-                name: _describe(value)
+                name: _as_text(value)
                 for name, value in estimator.get_params(deep=False).items()
-                if name not in _FREE
+                if not parameters[name].free_on_resuming
             },
             "parts": {name: _hash(part) for name, part in parts.items()},
         }
@@ -158,38 +149,79 @@ class Checkpoint:
         if self.state is not None and estimator.verbose:
             print(f"Going on from {self._what}, written after {self._epochs} epochs or iterations")
 
-    def restore(self, restore: Callable[[dict[str, Any]], None]) -> None:
-        """Have a training `restore` the state of the file, where there is one.
+    # --- what it does as training goes on --------------------------------------------------------
+
+    def begins(self, training: Training) -> None:
+        """Have the training go on from the state of the file, where there is one.
 
         Raises
         ------
         ValueError
             The state is not one of such a training.
         """
-        if self.state is None:
+        if self.path is None:
             return
-        with explained(f"{self._what} cannot be used"):
-            try:
-                restore(self.state)
-            except (AttributeError, KeyError, TypeError) as error:
-                raise ValueError("its state does not fit its format") from error
+        if self.state is not None:
+            with prefixed_errors(f"{self._what} cannot be used"):
+                try:
+                    training.restore(self.state)
+                except (AttributeError, KeyError, TypeError) as error:
+                    raise ValueError("its state does not fit its format") from error
+        training.remember_progress()
+        self._remembers = True
+
+    def epoch_begins(self, training: Training) -> None:
+        """Write the file where it is due."""
+        if self.path is None or training.within_epoch:
+            return
+        training.remember_progress()
+        if self._is_due(training.n_iter):
+            self._write(training)
+
+    def steps_made(self, training: Training) -> None:
+        """Write the file where it is due within an epoch."""
+        if self.path is None:
+            return
+        training.remember_progress()
+        if training.has_rows_left and monotonic() > self.wake_at:
+            self._write(training)
+
+    def failed(self, training: Training, error: BaseException) -> None:
+        """Leave a file for the next call; the exception may have come amid changes to records."""
+        if not self._remembers:
+            return
+        if not training.within_epoch:
+            training.return_to_remembered()
+        if self._epochs is not None:  # else it may have come of the first writing
+            self._write(training)
+        self._stays = True
+
+    def ended(self, training: Training, blocks: Blocks | None) -> None:
+        """Remove the file, unless an exception has left it for the next call."""
+        if self.path is None or self._stays or self._epochs is None:
+            return
+        try:
+            os.unlink(self.path)
+        except OSError as error:
+            warn(
+                f"{self._what} of a fit that has ended cannot be removed: {error.strerror}.",
+                RuntimeWarning,
+            )
 
     def _set_due(self) -> None:
         if not isinstance(self.every, Integral):
-            self.due_at = monotonic() + self.every
+            self.wake_at = monotonic() + self.every
 
-    def is_due(self, epochs: int) -> bool:
+    def _is_due(self, epochs: int) -> bool:
         """Whether it is to be written after so many epochs, now."""
-        if self.path is None:
-            return False
         if self._epochs is None:
             return True
         if not isinstance(self.every, Integral):
-            return monotonic() > self.due_at
+            return monotonic() > self.wake_at
         return epochs >= self._epochs + self.every
 
-    def write(self, epochs: int, state: dict[str, Any]) -> None:
-        """Write a state; what is there stays until the new one is complete on the disk.
+    def _write(self, training: Training) -> None:
+        """Write the state; what is there stays until the new one is complete on the disk.
 
         Raises
         ------
@@ -197,15 +229,15 @@ class Checkpoint:
             The first state of a fit cannot be written. A later failure is a warning: training goes
             on, and the last good state is there.
         """
-        if self.path is None:
-            return
+        assert self.path is not None
+        epochs = training.n_iter
         encoder = Encoder()
         content = {
             "fit": self._fit,
             "seed": self._seed,
             "engine": _native.engine(),
             "epochs": epochs,
-            "state": state,
+            "state": training.state(),
         }
         try:
             config = {
@@ -225,40 +257,22 @@ class Checkpoint:
         self._epochs = epochs
         self._set_due()
 
-    def leave(self, epochs: int, state: dict[str, Any]) -> None:
-        """Leave a file for the next call: an exception has ended the fit in this state."""
-        if self._epochs is not None:  # else it may have come of the first writing
-            self.write(epochs, state)
-        self._keeps = True
 
-    def end(self) -> None:
-        """Remove the file: the fit has ended."""
-        if self.path is None or self._keeps or self._epochs is None:
-            return
-        try:
-            os.unlink(self.path)
-        except OSError as error:
-            warn(
-                f"{self._what} of a fit that has ended cannot be removed: {error.strerror}.",
-                RuntimeWarning,
-            )
-
-
-def _describe(value: Any) -> str:
+def _as_text(value: Any) -> str:
     """A parameter's value as text; functions and other objects by their names."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} ({_hash(value)[:16]})"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_describe, value))}]"
+        return f"[{', '.join(map(_as_text, value))}]"
     if isinstance(value, dict):
-        items = sorted(f"{_describe(key)}: {_describe(item)}" for key, item in value.items())
+        items = sorted(f"{_as_text(key)}: {_as_text(item)}" for key, item in value.items())
         return f"{{{', '.join(items)}}}"
     if isinstance(value, np.random.RandomState):
         return "a RandomState"  # what it draws tells one from another
     if isinstance(value, functools.partial):
-        return f"partial{_describe((value.func, value.args, value.keywords))}"
+        return f"partial{_as_text((value.func, value.args, value.keywords))}"
     text = repr(value)
     if " at 0x" not in text:
         return text

@@ -1,0 +1,250 @@
+"""A network as Python describes it to the core, and its parameters."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmlp.core.arrays import as_block
+from fastmlp.core.native import _native
+from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Rows
+
+ALIASES = {"silu": "swish"}
+ACTIVATION_NAMES = (*_native.ACTIVATIONS, *ALIASES)
+
+
+_NEW_EPOCH = Epoch()
+
+
+class Blocks(NamedTuple):
+    """Numbers for all parameters of a network: themselves, a gradient, or a state of a solver.
+
+    Attributes
+    ----------
+    weights : list of ndarray of shape (n_inputs, n_units)
+        One per layer; in a maxout layer n_units is that of its pieces, which lie side by side.
+    biases : list of ndarray of shape (n_units,)
+    slopes : sequence of (ndarray of shape (n_units,) or None)
+        One per hidden layer, None where none is learned; empty where no layer learns any.
+    """
+
+    weights: list[Array]
+    biases: list[Array]
+    slopes: Sequence[Array | None] = ()
+
+    @classmethod
+    def from_core(cls, arrays: Sequence[Array], hidden: Sequence[HiddenLayer]) -> "Blocks":
+        """Blocks of arrays in the core's order, of a network with these hidden layers.
+
+        Raises
+        ------
+        ValueError
+            It is another number of arrays.
+        """
+        end = 2 * (len(hidden) + 1)
+        learned = [layer.activation == "prelu" for layer in hidden]
+        if len(arrays) != end + sum(learned):
+            raise ValueError("its arrays are not those of this network")
+        slopes = iter(arrays[end:])
+        return cls(
+            list(arrays[0:end:2]),
+            list(arrays[1:end:2]),
+            [next(slopes) if learns else None for learns in learned] if any(learned) else (),
+        )
+
+    def in_core_order(self) -> list[Array]:
+        """Weight and bias, layer by layer, then the slopes."""
+        arrays = [array for layer in zip(self.weights, self.biases, strict=True) for array in layer]
+        arrays += [slope for slope in self.slopes if slope is not None]
+        return arrays
+
+    def for_core(self, dtype: npt.DTypeLike) -> list[Array]:
+        """The arrays in the core's order and memory layout, whatever a user did to them."""
+        return [as_block(array, dtype) for array in self.in_core_order()]
+
+    def in_flat_order(self) -> list[Array]:
+        """All weights, then all biases, as scikit-learn has them in one vector; then the slopes."""
+        return [*self.weights, *self.biases, *(s for s in self.slopes if s is not None)]
+
+    def flat(self) -> Array:
+        """All numbers as one vector."""
+        return np.concatenate([array.ravel() for array in self.in_flat_order()])
+
+    def unflat(self, vector: Array, dtype: npt.DTypeLike) -> "Blocks":
+        """Blocks of the same shapes whose `flat` is a vector."""
+        ends = np.cumsum([array.size for array in self.in_flat_order()])
+        parts = iter(np.split(vector.astype(dtype), ends[:-1]))
+        return self.map(lambda array: next(parts).reshape(array.shape))
+
+    def map(self, function: Callable[[Array], Array]) -> "Blocks":
+        """Blocks of what a function makes of each array, called in the flat order."""
+        return Blocks(
+            [function(weight) for weight in self.weights],
+            [function(bias) for bias in self.biases],
+            [None if slope is None else function(slope) for slope in self.slopes],
+        )
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the arrays in the core's order."""
+        return [np.shape(array) for array in self.in_core_order()]
+
+    def is_finite(self) -> bool:
+        """Whether no number is NaN or infinite."""
+        return all(np.isfinite(array).all() for array in self.in_core_order())
+
+
+class Architecture(NamedTuple):
+    """What a network is.
+
+    Attributes
+    ----------
+    units : list of int
+        Features, units of each hidden layer, outputs.
+    hidden : list of HiddenLayer
+    loss : str
+        The core's name of it; its link is the output activation.
+    loss_parameter : float
+    input_dropout : float
+    """
+
+    units: list[int]
+    hidden: list[HiddenLayer]
+    loss: str
+    loss_parameter: float = 0.0
+    input_dropout: float = 0.0
+
+    def fans(self) -> list[tuple[int, int]]:
+        """Inputs and units of each layer, of a maxout layer the units of one piece."""
+        return list(pairwise(self.units))
+
+    def layer_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of weight and bias, layer by layer."""
+        shapes: list[tuple[int, ...]] = []
+        pieces = [layer.pieces for layer in self.hidden] + [1]
+        for (fan_in, fan_out), k in zip(self.fans(), pieces, strict=True):
+            shapes += [(fan_in, fan_out * k), (fan_out * k,)]
+        return shapes
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """What `Blocks.shapes` is for such a network."""
+        layers = zip(self.units[1:-1], self.hidden, strict=True)
+        slopes = [(units,) for units, layer in layers if layer.activation == "prelu"]
+        return self.layer_shapes() + slopes
+
+
+def hidden_layers(
+    activation: str | Sequence[str],
+    parameter: float | Sequence[float | None] | None,
+    pieces: int,
+    dropout: Sequence[float],
+) -> list[HiddenLayer]:
+    """The hidden layers, as many as `dropout` has rates; the others by one value or one each."""
+    n = len(dropout)
+    names = [activation] * n if isinstance(activation, str) else activation
+    one = parameter is None or isinstance(parameter, Real)
+    values: Any = [parameter] * n if one else parameter
+    layers: list[HiddenLayer] = []
+    for name, value, rate in zip(names, values, dropout, strict=True):
+        name = str(ALIASES.get(name, name))
+        if value is None:
+            value = _native.ACTIVATIONS[name] or 0.0
+        layers.append(
+            HiddenLayer(name, float(value), pieces if name == "maxout" else 1, float(rate))
+        )
+    return layers
+
+
+class Samples(NamedTuple):
+    """Rows, targets and weights as the core reads them.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n, n_features), or the (data, indices, indptr) of a CSR matrix
+    targets : ndarray of shape (n,) int32 (classes) or (n, n_outputs)
+    weights : ndarray of shape (n,) or None
+    """
+
+    rows: Rows
+    targets: Array
+    weights: Array | None
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the rows are those of a CSR matrix."""
+        return isinstance(self.rows, tuple)
+
+
+class Network:
+    """A network on the engine in use: its parameters and a solver's state, and work space.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    dtype : float32 or float64
+    alpha, l1 : float
+        Strengths of the penalties.
+    batch : int
+        The most rows per step.
+    sparse : bool
+        Whether the rows are those of CSR matrices.
+    keep_gradient : bool
+        Whether `gradient` will be called, or the gradient be clipped.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        dtype: npt.DTypeLike,
+        *,
+        alpha: float,
+        l1: float = 0.0,
+        batch: int,
+        sparse: bool,
+        keep_gradient: bool = False,
+    ) -> None:
+        self.hidden = architecture.hidden
+        self.dtype = dtype
+        kind = _native.Network32 if dtype == np.float32 else _native.Network64
+        self._native = kind(
+            architecture.units,
+            architecture.hidden,
+            architecture.loss,
+            loss_parameter=architecture.loss_parameter,
+            input_dropout=architecture.input_dropout,
+            alpha=alpha,
+            l1=l1,
+            batch=batch,
+            sparse=sparse,
+            keep_gradient=keep_gradient,
+        )
+
+    def write(self, blocks: Blocks, slot: int = 0) -> None:
+        """Set the parameters (slot 0) or a part of the solver's state (slots 1, 2 and 3)."""
+        self._native.write(slot, blocks.for_core(self.dtype))
+
+    def read(self, slot: int = 0) -> Blocks:
+        """A copy of the parameters or of a part of the solver's state."""
+        return Blocks.from_core(self._native.read(slot), self.hidden)
+
+    def train(
+        self, samples: Samples, order: Order | None, *, epoch: Epoch = _NEW_EPOCH, **options: Any
+    ) -> tuple[Epoch, BaseException | None]:
+        """Make the steps over the rows in `order` that the epoch has not yet come to.
+
+        Returns how far the epoch has come, and what a signal's handler or ``options["stop"]``
+        raised between two steps, or None. The other options are those of the native `train`.
+        """
+        reached, raised = self._native.train(
+            samples.rows, samples.targets, samples.weights, order, epoch=epoch, **options
+        )
+        return Epoch(*reached), raised
+
+    def gradient(self, samples: Samples, *, n_threads: int) -> tuple[float, Blocks]:
+        """The loss over all samples, penalties included, and its derivatives."""
+        loss, arrays = self._native.gradient(
+            samples.rows, samples.targets, samples.weights, None, n_threads=n_threads
+        )
+        return loss, Blocks.from_core(arrays, self.hidden)

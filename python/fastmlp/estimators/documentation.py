@@ -1,0 +1,49 @@
+"""Class docstrings with the paragraphs of the tables of parameters and attributes."""
+
+import inspect
+from typing import Any, TypeVar
+
+from fastmlp.core.rules import Attribute, Parameter
+
+Class = TypeVar("Class", bound=type)
+
+REFERENCES = """.. [1] Rumelhart, Hinton & Williams (1986). "Learning representations by
+       back-propagating errors". Nature 323.
+    .. [2] Kingma & Ba (2015). "Adam: A method for stochastic optimization". arXiv:1412.6980.
+    .. [3] Glorot & Bengio (2010). "Understanding the difficulty of training deep feedforward
+       neural networks". AISTATS.
+    .. [4] Ruder (2016). "An overview of gradient descent optimization algorithms".
+       arXiv:1609.04747.
+    .. [5] Loshchilov & Hutter (2017). "SGDR: Stochastic gradient descent with warm restarts". ICLR.
+    .. [6] Smith & Topin (2018). "Super-convergence". arXiv:1708.07120.
+    .. [7] Srivastava et al. (2014). "Dropout: A simple way to prevent neural networks from
+       overfitting". JMLR 15.
+    .. [8] Pascanu, Mikolov & Bengio (2013). "On the difficulty of training recurrent neural
+       networks". ICML."""
+
+
+def documented(cls: Class) -> Class:
+    """Fill ``{parameters}``, ``{attributes}`` and ``{references}`` in an estimator's docstring."""
+    if cls.__doc__ is None:  # python -OO
+        return cls
+    parameters: dict[str, Parameter] = vars(cls)["_parameters"]
+    attributes: dict[str, Attribute] = vars(cls)["_attributes"]
+    signature = inspect.signature(cls).parameters
+    texts = {
+        "parameters": [
+            _paragraph(f"{name} : {p.type}, default={signature[name].default!r}", p.text)
+            for name in signature
+            for p in [parameters[name]]
+        ],
+        "attributes": [
+            _paragraph(f"{name} : {a.type}", a.text) for name, a in attributes.items() if a.text
+        ],
+        "references": [REFERENCES],
+    }
+    for name, paragraphs in texts.items():
+        cls.__doc__ = cls.__doc__.replace(f"{{{name}}}", "\n    ".join(paragraphs))
+    return cls
+
+
+def _paragraph(head: str, text: Any) -> str:
+    return f"{head}\n        {text}"

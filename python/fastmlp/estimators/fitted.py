@@ -1,0 +1,239 @@
+"""A fitted multi-layer network: its parameters, its predictions, and a look inside."""
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastmlp.core.arrays import as_block, native_rows
+from fastmlp.core.files import prefixed_errors
+from fastmlp.core.native import _native
+from fastmlp.core.network import Architecture, Blocks
+from fastmlp.core.rules import check_parameters
+from fastmlp.core.threads import n_threads
+from fastmlp.core.typing import Array, HiddenLayer, Rows
+from fastmlp.estimators.base import snapshot
+from fastmlp.estimators.consistency import check_network
+from fastmlp.exchange.model_files import SavableMixin
+from fastmlp.exchange.onnx import OnnxMixin
+from fastmlp.exchange.sklearn import SklearnMixin
+from fastmlp.exchange.torch import TorchMixin
+from fastmlp.exchange.values import FittedNetwork, Layer, Task
+
+
+class FittedNetworkMixin(SavableMixin, OnnxMixin, SklearnMixin, TorchMixin):
+    """What a network can do once it is fitted. The estimator says what its outputs stand for."""
+
+    n_jobs: int | None
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    n_features_in_: int
+    n_layers_: int
+    n_outputs_: int
+    # of the fitted network, whatever `set_params` said since; the loss by the core's name
+    _hidden_layers: list[HiddenLayer]
+    _trained_loss: str
+
+    def _task(self) -> Task:
+        """What the outputs stand for."""
+        raise NotImplementedError
+
+    def _differentiable(
+        self, X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike
+    ) -> tuple[Callable[[Blocks], tuple[float, Blocks]], Blocks]:
+        """The function from parameters to loss and gradient on some samples, and the fitted ones.
+
+        The parameters are copies.
+        """
+        raise NotImplementedError
+
+    # --- parameters ------------------------------------------------------------------------------
+
+    def _blocks(self) -> Blocks:
+        """The fitted parameters."""
+        return Blocks(self.coefs_, self.intercepts_, getattr(self, "activation_slopes_", ()))
+
+    def _blocks_as(self, dtype: npt.DTypeLike) -> Blocks:
+        """The fitted parameters in the core's memory layout, whatever a user did to `coefs_`."""
+        return self._blocks().map(lambda array: as_block(array, dtype))
+
+    def _parameter_attributes(self, blocks: Blocks) -> dict[str, Any]:
+        """The attributes that hold parameters: `_blocks` the other way."""
+        attributes: dict[str, Any] = {"coefs_": blocks.weights, "intercepts_": blocks.biases}
+        if any(slope is not None for slope in blocks.slopes):
+            attributes["activation_slopes_"] = list(blocks.slopes)
+        return attributes
+
+    def _check_whole(self) -> None:
+        """Check that all attributes fit each other."""
+        check_network(self)
+
+    def _checked_snapshot(self) -> Any:
+        """The estimator as it is now; an error where it is not fitted, or no network."""
+        check_is_fitted(self)
+        fitted = snapshot(self)
+        with prefixed_errors("The network is not whole"):
+            fitted._check_whole()
+        return fitted
+
+    def _fitted_network(self) -> FittedNetwork:
+        """The network as other runtimes are told of it."""
+        fitted = self._checked_snapshot()
+        blocks = fitted._blocks_as(fitted.coefs_[0].dtype)
+        slopes = blocks.slopes or [None] * len(fitted._hidden_layers)
+        after = [
+            (layer.activation, layer.parameter if slope is None else slope, layer.pieces)
+            for layer, slope in zip(fitted._hidden_layers, slopes, strict=True)
+        ]
+        after.append((_native.LINKS[fitted._trained_loss], 0.0, 1))
+        layers = [
+            Layer(weight, bias, *rest)
+            for weight, bias, rest in zip(blocks.weights, blocks.biases, after, strict=True)
+        ]
+        return fitted._network_of(layers)
+
+    def _network_of(self, layers: list[Layer]) -> FittedNetwork:
+        """The value for other runtimes, with what the outputs stand for."""
+        return FittedNetwork(type(self).__name__, layers, self._task())
+
+    # --- prediction ------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> Array:
+        """The output layer's activations (n_samples, n_outputs) for user's X."""
+        if self._is_clean(X):
+            blocks, rows = self._blocks().for_core(X.dtype), X
+        else:
+            rows, dtype = self._check_rows(X)
+            blocks = self._blocks().for_core(dtype)
+        few = isinstance(rows, np.ndarray) and len(rows) < 64  # not worth a second
+        threads = 1 if few else n_threads(self.n_jobs)
+        return _native.predict(
+            blocks, self._hidden_layers, self._trained_loss, rows, n_threads=threads
+        )
+
+    def _check_rows(self, X: Any) -> tuple[Rows, type[np.floating[Any]]]:
+        """User's X as the core takes it, and the type for it and the parameters."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        single = np.result_type(X.dtype, self.coefs_[0].dtype) == np.float32
+        dtype = np.float32 if single else np.float64
+        return native_rows(X, dtype), dtype
+
+    def _is_clean(self, X: Any) -> bool:
+        """Whether X needs none of scikit-learn's validation, which takes 100 us.
+
+        That is a C-contiguous array of the network's own dtype and shape, finite, and no feature
+        names to compare. All else, errors and warnings included, goes through the validation.
+        """
+        attributes = vars(self)
+        return (
+            "coefs_" in attributes
+            and "feature_names_in_" not in attributes
+            and _native.is_clean(X, self.n_features_in_, self.coefs_[0].dtype == np.float32)
+        )
+
+    # --- looking inside --------------------------------------------------------------------------
+
+    def hidden_activations(self, X: Any, layer: int = -1) -> Array:
+        """Compute the activations of a hidden layer: the representation that it has learned.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        layer : int, default=-1
+            The hidden layer, from 0; negative ones count from the last.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_units)
+
+        Raises
+        ------
+        ValueError
+            There is no such layer.
+        """
+        check_is_fitted(self)
+        fitted = snapshot(self)
+        n = fitted.n_layers_ - 2
+        if n == 0:
+            raise ValueError("The network has no hidden layer.")
+        if not isinstance(layer, Integral) or not -n <= layer < n:
+            raise ValueError(f"layer must be an int in [{-n}, {n}), of {n} hidden. Got {layer!r}.")
+        layers = int(layer) % n + 1
+        rows, dtype = fitted._check_rows(X)
+        blocks = fitted._blocks()
+        first = Blocks(blocks.weights[:layers], blocks.biases[:layers], blocks.slopes[:layers])
+        return _native.predict(
+            first.for_core(dtype),
+            fitted._hidden_layers[:layers],
+            None,
+            rows,
+            n_threads=n_threads(fitted.n_jobs),
+        )
+
+    def loss_and_gradient(
+        self, X: Any, y: Any, sample_weight: Any = None, *, flat: bool = False
+    ) -> tuple[float, Any]:
+        """Compute the training loss of the fitted network and its derivative by each parameter.
+
+        Penalties are included, and class weights; dropout is off.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets, as for `fit`.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Weights of the samples.
+        flat : bool, default=False
+            Whether to return the gradient as one vector.
+
+        Returns
+        -------
+        loss : float
+        gradient : list of tuple of ndarray, or ndarray of shape (n_parameters,)
+            For each layer the derivatives by its weights (n_inputs, n_units), its biases (n_units,)
+            and, of 'prelu', its slopes (n_units,). Flat, those by all weights come first, then by
+            all biases, then by all slopes.
+        """
+        check_is_fitted(self)
+        check_parameters(self)
+        fitted = snapshot(self)
+        differentiate, blocks = fitted._differentiable(X, y, sample_weight, fitted.coefs_[0].dtype)
+        loss, gradient = differentiate(blocks)
+        if flat:
+            return loss, gradient.flat()
+        slopes = [*(gradient.slopes or [None] * (fitted.n_layers_ - 2)), None]
+        layers = zip(gradient.weights, gradient.biases, slopes, strict=True)
+        return loss, [
+            (weight, bias) if slope is None else (weight, bias, slope)
+            for weight, bias, slope in layers
+        ]
+
+
+def check_goes_on(estimator: Any, blocks: Blocks, architecture: Architecture) -> None:
+    """Check that training can go on from the earlier fit's parameters.
+
+    Raises
+    ------
+    ValueError
+        They are those of another network.
+    """
+    e = estimator
+    n_outputs = len(blocks.biases[-1])
+    if n_outputs != architecture.units[-1]:
+        raise ValueError(
+            f"y has {architecture.units[-1]} outputs, but the earlier fit that training goes on "
+            f"from had {n_outputs}."
+        )
+    if blocks.shapes() != architecture.shapes():
+        raise ValueError(
+            f"hidden_layer_sizes={e.hidden_layer_sizes!r} and activation={e.activation!r} with "
+            f"{architecture.units[0]} features and {n_outputs} outputs do not fit the weights of "
+            f"the earlier fit that training goes on from: {[w.shape for w in blocks.weights]}."
+        )

@@ -1,0 +1,186 @@
+"""What a classifier makes of y: class numbers, 0/1 matrices, probabilities; weights of classes."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import issparse
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+from fastmlp.core.typing import Array
+from fastmlp.estimators.base import check_classes
+from fastmlp.estimators.consistency import check_classes_attribute
+from fastmlp.estimators.mlp import Labels, MultilayerPerceptron
+from fastmlp.exchange.values import Task
+
+
+class LabelledPerceptron(MultilayerPerceptron):
+    """A multi-layer perceptron whose y are class labels."""
+
+    classes_: Array
+    _label_binarizer: Any  # None: y are probabilities
+    _class_factors: Array | None
+
+    def _set_classes(self, y: Any, classes: Any) -> None:
+        """Take the `classes` of a first `partial_fit`; compare those of a later one with them."""
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit: give the weights as a "
+                "dict, for instance from sklearn.utils.class_weight.compute_class_weight."
+            )
+        known = getattr(self, "classes_", None)
+        if self.loss == "kl_divergence" and known is None:
+            if classes is not None:
+                self.classes_ = unique_labels(classes)
+            return  # else y itself says how many there are
+        check_classes(self, classes)
+        if known is None:
+            from sklearn.preprocessing import LabelBinarizer
+
+            multilabel = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
+
+    def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
+        if self.loss == "kl_divergence":
+            return self._encode_probabilities(y, dtype, labels)
+        if labels is not Labels.NEW and self._label_binarizer is None:
+            raise ValueError(
+                f"loss={self.loss!r} cannot go on from a fit with loss='kl_divergence'."
+            )
+        if labels is Labels.NEW:
+            from sklearn.preprocessing import LabelBinarizer
+
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            found = unique_labels(y)
+            if labels is Labels.SAME and set(found) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same "
+                    "classes as in the previous call to fit. Previously "
+                    f"got {self.classes_}, `y` has {found}"
+                )
+            if len(np.setdiff1d(found, self.classes_, assume_unique=True)):
+                raise ValueError(
+                    "`y` has classes not in `self.classes_`. "
+                    f"`self.classes_` has {self.classes_}. 'y' has {found}."
+                )
+        if self._is_multilabel() != (y.ndim == 2):
+            raise ValueError(
+                f"The object was {'' if self._is_multilabel() else 'not '}fitted with multilabel "
+                f"input, but y is {type_of_target(y)!r}."
+            )
+        if self._is_multilabel():
+            targets = np.asarray(self._label_binarizer.transform(y), dtype=dtype, order="C")
+            self.n_outputs_ = targets.shape[1]
+            return self._smooth(targets, 2), targets
+        self.n_outputs_ = 1 if len(self.classes_) <= 2 else len(self.classes_)
+        numbers = np.searchsorted(self.classes_, y).astype(np.int32)
+        if not self.label_smoothing:
+            return numbers, numbers
+        if self.n_outputs_ == 1:
+            return self._smooth(numbers[:, None].astype(dtype), 2), numbers
+        rows = np.eye(self.n_outputs_, dtype=dtype)[numbers]
+        return self._smooth(rows, self.n_outputs_), numbers
+
+    def _encode_probabilities(
+        self, y: Any, dtype: npt.DTypeLike, labels: Labels
+    ) -> tuple[Array, Array]:
+        if issparse(y) or y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "fiub":
+            raise ValueError(
+                "y must be an array of probabilities of shape (n_samples, n_classes) with "
+                f"loss='kl_divergence'. Got {type(y).__name__} of shape {y.shape}."
+            )
+        targets = np.asarray(y, dtype=dtype, order="C")
+        sums = targets.sum(axis=1)
+        if np.any(targets < 0) or np.any(abs(sums - 1) > 1e-3):
+            raise ValueError(
+                "Each row of y must hold probabilities, 0 or more and summing to 1, with "
+                f"loss='kl_divergence'. Got a smallest value of {targets.min()} and sums from "
+                f"{sums.min()} to {sums.max()}."
+            )
+        if labels is Labels.NEW or not hasattr(self, "classes_"):
+            self.classes_ = np.arange(y.shape[1])
+        elif len(self.classes_) != y.shape[1]:
+            raise ValueError(
+                f"y has {y.shape[1]} classes. There must be {len(self.classes_)}, as before or in "
+                "`classes`."
+            )
+        if labels is Labels.NEW or not hasattr(self, "_label_binarizer"):
+            self._label_binarizer = None
+        self.n_outputs_ = y.shape[1]
+        return targets, np.argmax(targets, axis=1)
+
+    def _smooth(self, targets: Array, n_classes: int) -> Array:
+        """A share of each target spread over all classes (Szegedy et al., CVPR 2016)."""
+        share = self.label_smoothing
+        if not share:
+            return targets
+        return targets * targets.dtype.type(1 - share) + targets.dtype.type(share / n_classes)
+
+    def _has_soft_targets(self) -> bool:
+        """Whether the fitted network was trained on probabilities."""
+        return self._trained_loss == "kl_divergence"
+
+    def _is_multilabel(self) -> bool:
+        """Whether y has several labels per sample."""
+        known = self._label_binarizer
+        return known is not None and bool(known.y_type_.startswith("multilabel"))
+
+    def _set_class_factors(self, labels: Array) -> None:
+        """Take `class_weight` as a factor per class; 'balanced' is by these labels for good."""
+        self._class_factors = None
+        if self.class_weight is None:
+            return
+        if labels.ndim == 2:
+            raise ValueError(
+                "class_weight is for one label per sample, and y is multilabel. Use sample_weight."
+            )
+        from sklearn.utils.class_weight import compute_class_weight
+
+        factors: Array = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[labels]
+        )
+        if not np.all(factors >= 0) or not np.isfinite(factors).all():
+            raise ValueError(
+                f"class_weight must hold finite numbers, 0 or more. Got {self.class_weight!r}."
+            )
+        self._class_factors = factors
+
+    def _weigh_classes(self, labels: Array, sample_weight: Array | None) -> Array | None:
+        factors = getattr(self, "_class_factors", None)
+        if factors is None:
+            return sample_weight
+        return factors[labels] if sample_weight is None else factors[labels] * sample_weight
+
+    def _labels_for_scorers(self, y: Any, labels: Array) -> Any:
+        return self.classes_[labels] if self.loss == "kl_divergence" else y
+
+    def _task(self) -> Task:
+        return Task.MULTILABEL if self._is_multilabel() else Task.CLASSIFICATION
+
+    def _has_sparse_labels(self) -> bool:
+        """Whether y was a sparse matrix."""
+        return self._label_binarizer is not None and bool(self._label_binarizer.sparse_input_)
+
+    def _set_labels(self, binarizer: Any) -> None:
+        """Take the labels of a file."""
+        self._label_binarizer = binarizer
+
+    def _check_whole(self) -> None:
+        super()._check_whole()
+        check_classes_attribute("classes_", self.classes_)
+        n = len(self.classes_)
+        if self._label_binarizer is not None:
+            check_classes_attribute("the labels", self._label_binarizer.classes_)
+        if self._has_soft_targets():
+            outputs = n
+        elif self._is_multilabel():
+            outputs = len(self._label_binarizer.classes_)
+        else:
+            outputs = 1 if n <= 2 else n
+        if self.n_outputs_ != outputs:
+            raise ValueError(f"{n} classes_ do not fit {self.n_outputs_} outputs")
+        factors = getattr(self, "_class_factors", None)
+        if factors is not None and (len(factors) != n or not np.all(factors >= 0)):
+            raise ValueError(f"the weights of the classes do not fit {n} classes_")

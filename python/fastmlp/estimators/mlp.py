@@ -1,0 +1,504 @@
+"""What the multi-layer classifier and regressor share: fitting, everything but the kind of y."""
+
+from collections.abc import Callable
+from copy import copy
+from enum import Enum
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import validate_data
+
+from fastmlp.core.arrays import converted, is_native_array, native_rows
+from fastmlp.core.first_weights import initial_blocks
+from fastmlp.core.native import _native
+from fastmlp.core.network import Architecture, Blocks, Network, Samples, hidden_layers
+from fastmlp.core.rules import Attribute, Parameter, check_parameters
+from fastmlp.core.threads import n_threads
+from fastmlp.core.typing import Array, Order
+from fastmlp.core.warnings import warn
+from fastmlp.estimators.base import all_or_nothing, check_sample_weight
+from fastmlp.estimators.fitted import FittedNetworkMixin, check_goes_on
+from fastmlp.estimators.setup import architecture_of, make_optimizer, start_records
+from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
+from fastmlp.training.checkpoint import Checkpoint
+from fastmlp.training.data import Data, Validation, split_rows
+from fastmlp.training.first_order import RECORDS, FirstOrderTraining
+from fastmlp.training.lbfgs import LbfgsTraining
+from fastmlp.training.training import Training, Watchers
+
+
+class Labels(Enum):
+    """Which class labels y may have."""
+
+    NEW = "those that it has are the classes"
+    SAME = "exactly those of the earlier fit"
+    SUBSET = "some of the known classes"
+
+
+class ValidationInput(NamedTuple):
+    """Validation data as `fit` was given them."""
+
+    X: Any = None
+    y: Any = None
+    sample_weight: Any = None
+
+
+def has_partial_fit(estimator: "MultilayerPerceptron") -> bool:
+    """Whether the solver trains on mini-batches; an AttributeError says why not."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. "
+            f"{estimator.solver} is not stochastic."
+        )
+    return True
+
+
+class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, BaseEstimator):
+    """Fits a network. The subclasses say what y means."""
+
+    _parameters: ClassVar[dict[str, Parameter]]
+    _attributes: ClassVar[dict[str, Attribute]]
+
+    n_iter_: int
+    loss_: float
+    t_: int
+    out_activation_: str
+    best_loss_: float | None
+    best_validation_score_: float | None
+
+    # --- what the subclasses say about y ---------------------------------------------------------
+
+    def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
+        """Make targets for the core of y, and what predictions are compared with."""
+        raise NotImplementedError
+
+    def _loss_to_train(self) -> str:
+        """The core's name of the loss; its link is the output activation."""
+        raise NotImplementedError
+
+    def _loss_parameter(self) -> float:
+        """The loss's parameter."""
+        raise NotImplementedError
+
+    def _set_class_factors(self, labels: Array) -> None:
+        """Take the weights of the classes in the training data."""
+
+    def _weigh_classes(self, labels: Array, sample_weight: Array | None) -> Array | None:
+        """The sample weights times those of the samples' classes."""
+        return sample_weight
+
+    def _labels_for_scorers(self, y: Any, labels: Array) -> Any:
+        """What scorers take as y."""
+        return y
+
+    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
+        """The score of outputs as the core predicts them."""
+        raise NotImplementedError
+
+    # --- fitting ---------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Fit the model to data matrix X and targets y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples. float32 is trained in float32, all else in float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels (a classifier; a 0/1 matrix is multilabel, and with
+            ``loss='kl_divergence'`` each row holds the probabilities of the classes) or values (a
+            regressor).
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Weights of the samples.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation samples: their score and loss are recorded after each epoch, and
+            `early_stopping` uses them.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets.
+        sample_weight_val : array-like of shape (n_val,), float or None, default=None
+            Their weights.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a parameter or data outside of what is allowed; for training that diverged; for a
+            checkpoint that is of another fit, damaged, of another version or no checkpoint at all.
+        OSError
+            The checkpoint cannot be read, or its first state not be written.
+        ImportError
+            There is a checkpoint, and safetensors is not installed.
+        MemoryError
+            The network or its work space does not fit into memory; the text says how large.
+
+        Notes
+        -----
+        Whatever is raised, the estimator then is as it was before the call. A KeyboardInterrupt is
+        not raised: training ends with a warning, and the model is that after the step at hand.
+        """
+        check_parameters(self)
+        if (X_val is None) != (y_val is None):
+            raise ValueError(
+                f"X_val and y_val go together. Got {'X_val' if y_val is None else 'y_val'} alone."
+            )
+        if X_val is None and sample_weight_val is not None:
+            raise ValueError("sample_weight_val needs X_val and y_val.")
+        given = ValidationInput(X_val, y_val, sample_weight_val)
+        with all_or_nothing(self) as worker:
+            worker._fit(X, y, sample_weight, given)
+        return self
+
+    @with_callbacks
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_input: ValidationInput = ValidationInput(),  # noqa: B008 -- it is immutable
+        *,
+        incremental: bool = False,
+    ) -> None:
+        """Fit on a copy of the estimator that the caller takes over when all went well.
+
+        The steps below draw random numbers in scikit-learn's order: first weights, validation
+        split, and then, in training, the shuffles. Dropout's seed, which scikit-learn does not
+        draw, comes after the split.
+        """
+        new = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        X, y = self._check_X_y(X, y, reset=new)
+        dtype = np.float32 if (X if new else self.coefs_[0]).dtype == np.float32 else np.float64
+        labels = (
+            Labels.NEW
+            if new and not incremental
+            else Labels.SAME
+            if self.warm_start
+            else Labels.SUBSET
+        )
+        data = self._make_data(X, y, sample_weight, dtype, labels, training=True)
+        self._check_scoring()
+        architecture = architecture_of(self, X.shape[1])
+        # without dropout: what `predict` evaluates
+        self._hidden_layers = [layer._replace(dropout=0.0) for layer in architecture.hidden]
+        self._trained_loss = architecture.loss
+
+        checkpoint = Checkpoint(None if incremental else self.checkpoint, self.checkpoint_every)
+        random = checkpoint.random_state(self.random_state)
+        blocks = self._starting_blocks(architecture, dtype, random, new=new)
+        make_training = (
+            self._lbfgs_training if self.solver == "lbfgs" else self._first_order_training
+        )
+        training = make_training(
+            architecture, blocks, data, validation_input, random, new=new, incremental=incremental
+        )
+        self._identify(checkpoint, training, blocks, random)
+        callbacks = Callbacks(self, X, data.y, sample_weight, self._parameter_attributes)
+        training.watchers = Watchers([checkpoint, callbacks])
+        blocks = training.run()
+        if isinstance(training, FirstOrderTraining):
+            self._optimizer = training.optimizer
+        self.__dict__.update(self._parameter_attributes(blocks))
+        training.watchers.ended(training, blocks)
+
+    def _first_order_training(
+        self,
+        architecture: Architecture,
+        blocks: Blocks,
+        data: Data,
+        validation_input: ValidationInput,
+        random: np.random.RandomState,
+        *,
+        new: bool,
+        incremental: bool,
+    ) -> Training:
+        dtype = blocks.weights[0].dtype
+        train: Order | None = None
+        validation = None
+        if validation_input.X is not None:
+            validation = self._given_validation(validation_input, architecture, dtype)
+        elif self.early_stopping:
+            train, validation = self._split_validation(data, random)
+        batch = self._batch_size(data.n if train is None else len(train))
+        optimizer = make_optimizer(self, blocks, random, goes_on=incremental)
+        start_records(self, blocks, validation, goes_on=not new)
+        network = Network(
+            architecture,
+            dtype,
+            alpha=self.alpha,
+            l1=self.l1,
+            batch=batch,
+            sparse=data.samples.is_sparse,
+            keep_gradient="clip_norm" in optimizer.options,
+        )
+        return FirstOrderTraining(
+            self,
+            network,
+            blocks,
+            data,
+            optimizer,
+            random,
+            train=train,
+            validation=validation,
+            one_epoch=incremental,
+        )
+
+    def _lbfgs_training(
+        self,
+        architecture: Architecture,
+        blocks: Blocks,
+        data: Data,
+        validation_input: ValidationInput,
+        random: np.random.RandomState,
+        **_: bool,
+    ) -> Training:
+        if validation_input.X is not None:
+            raise ValueError("X_val is for first-order solvers. Got solver='lbfgs'.")
+        network = self._differentiable_network(architecture, data.samples, blocks.weights[0].dtype)
+        return LbfgsTraining(self, network, blocks, data)
+
+    def _identify(
+        self,
+        checkpoint: Checkpoint,
+        training: Training,
+        blocks: Blocks,
+        random: np.random.RandomState,
+    ) -> None:
+        """Tell the checkpoint what makes this fit another than others."""
+        first_order = training if isinstance(training, FirstOrderTraining) else None
+        samples, validation = training.data.samples, first_order and first_order.validation
+        own = validation.data.samples if validation and validation.rows is None else None
+        checkpoint.identify(
+            self,
+            data=[
+                *(samples.rows, samples.targets, samples.weights),
+                *(getattr(self, "classes_", None), getattr(self, "feature_names_in_", None)),
+            ],
+            validation=own and [own.rows, own.targets, own.weights],
+            start=[
+                blocks.in_core_order(),
+                first_order and first_order.optimizer.options,
+                random.get_state(legacy=False),
+                first_order and [getattr(self, name) for name in RECORDS],
+            ],
+        )
+
+    # --- data ------------------------------------------------------------------------------------
+
+    def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=not is_classifier(self),
+            # an array of other numbers stays as it is: the core converts it batch by batch
+            dtype="numeric" if is_native_array(X) else (np.float64, np.float32),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1 and not issparse(y):
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _make_data(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        dtype: npt.DTypeLike,
+        labels: Labels,
+        *,
+        training: bool = False,
+    ) -> Data:
+        targets, compared = self._encode_targets(y, dtype, labels)
+        if training:
+            self._set_class_factors(compared)
+        n = X.shape[0]
+        sample_weight = check_sample_weight(sample_weight, n, dtype)
+        weights = self._weigh_classes(compared, sample_weight)
+        if weights is not None:
+            weights = converted(weights, dtype, "class_weight")
+            if not np.any(weights):
+                raise ValueError("class_weight leaves all samples a weight of zero.")
+            if not np.sum(weights, dtype=np.float64) > 0:
+                raise ValueError(
+                    f"sample_weight must sum to more than zero. Got {np.sum(weights)} instead."
+                )
+        samples = Samples(native_rows(X, dtype), targets, weights)
+        y = self._labels_for_scorers(y, compared)
+        return Data(samples, n, X, y, compared, sample_weight)
+
+    def _given_validation(
+        self, given: ValidationInput, architecture: Architecture, dtype: npt.DTypeLike
+    ) -> Validation:
+        """The validation data that `fit` was given."""
+        try:
+            X, y = self._check_X_y(given.X, given.y, reset=False)
+            data = self._make_data(X, y, given.sample_weight, dtype, Labels.SUBSET)
+        except ValueError as error:
+            raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
+        if self.n_outputs_ != architecture.units[-1]:
+            raise ValueError(
+                f"y_val has {self.n_outputs_} outputs, y has {architecture.units[-1]}."
+            )
+        return self._validation(data, None)
+
+    def _split_validation(
+        self, data: Data, random: np.random.RandomState
+    ) -> tuple[Order, Validation]:
+        """The rows to train on, and those that are set aside."""
+        binary = is_classifier(self) and self.n_outputs_ == 1
+        stratify = data.labels == 1 if binary else None
+        train, held_out = split_rows(data.n, float(self.validation_fraction), stratify, random)
+        validation = self._validation(data, held_out)
+        weight = validation.pick(data.sample_weight)
+        if weight is not None and not np.any(weight):
+            raise ValueError(
+                "The sample weights of all validation samples are zero: choose another "
+                "random_state, or give X_val and y_val."
+            )
+        return train, validation
+
+    def _validation(self, data: Data, rows: Order | None) -> Validation:
+        def score(blocks: Blocks) -> tuple[float, float]:
+            return self._validation_score(blocks, validation)
+
+        validation = Validation(data, rows, score)
+        return validation
+
+    def _batch_size(self, n: int) -> int:
+        if self.batch_size == "auto":
+            return min(200, n)
+        batch = int(self.batch_size)
+        if batch > n:
+            warn(
+                "Got `batch_size` less than 1 or larger than "
+                "sample size. It is going to be clipped",
+            )
+        return min(batch, n)
+
+    # --- the network -----------------------------------------------------------------------------
+
+    def _starting_blocks(
+        self,
+        architecture: Architecture,
+        dtype: npt.DTypeLike,
+        random: np.random.RandomState,
+        *,
+        new: bool,
+    ) -> Blocks:
+        """First weights, or those of the earlier fit."""
+        if not new:
+            blocks = self._blocks_as(dtype)
+            check_goes_on(self, blocks, architecture)
+            return blocks
+        self.t_ = 0
+        self.n_layers_ = len(architecture.units)
+        self.out_activation_ = _native.LINKS[architecture.loss]
+        return initial_blocks(architecture, self.init, dtype, random)
+
+    def _differentiable_network(
+        self, architecture: Architecture, samples: Samples, dtype: npt.DTypeLike
+    ) -> Network:
+        """A network for the gradient over all samples at once."""
+        return Network(
+            architecture,
+            dtype,
+            alpha=self.alpha,
+            l1=self.l1,
+            batch=len(samples.targets),
+            sparse=samples.is_sparse,
+            keep_gradient=True,
+        )
+
+    def _differentiable(
+        self, X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike
+    ) -> tuple[Callable[[Blocks], tuple[float, Blocks]], Blocks]:
+        X, y = self._check_X_y(X, y, reset=False)
+        samples = self._make_data(X, y, sample_weight, dtype, Labels.SUBSET).samples
+        architecture = architecture_of(self, self.n_features_in_)
+        blocks = self._blocks_as(dtype)
+        check_goes_on(self, blocks, architecture)
+        network = self._differentiable_network(architecture, samples, dtype)
+        threads = n_threads(self.n_jobs)
+
+        def differentiate(blocks: Blocks) -> tuple[float, Blocks]:
+            network.write(blocks)
+            return network.gradient(samples, n_threads=threads)
+
+        return differentiate, blocks.map(np.copy)
+
+    def _derive_private_attributes(self) -> None:
+        """Complete a fit whose parameters and public attributes were set from outside."""
+        n = self.n_layers_ - 2
+        self._hidden_layers = hidden_layers(
+            self.activation, self.activation_alpha, self.maxout_pieces, [0.0] * n
+        )
+        self._trained_loss = self._loss_to_train()
+        self._no_improvement_count = 0
+        if self.early_stopping:
+            self._comparable_scores = True
+
+    # --- scores ----------------------------------------------------------------------------------
+
+    def _check_scoring(self) -> None:
+        """Check that there is such a scorer."""
+        if self.scoring not in (None, "loss"):
+            from sklearn.metrics import check_scoring
+
+            check_scoring(self, self.scoring)
+
+    def _validation_score(self, blocks: Blocks, validation: Validation) -> tuple[float, float]:
+        """The score and the loss of a network of these parameters on validation samples."""
+        data = validation.data
+        outputs, loss = _native.evaluate(
+            blocks.in_core_order(),
+            self._hidden_layers,
+            self._trained_loss,
+            data.samples.rows,
+            data.samples.targets,
+            data.sample_weight,
+            validation.rows,
+            loss_parameter=self._loss_parameter(),
+            n_threads=n_threads(self.n_jobs),
+        )
+        if self.scoring == "loss":
+            return -loss, loss
+        if self.scoring is None:
+            labels, weights = validation.pick(data.labels), validation.pick(data.sample_weight)
+            return self._default_score(outputs, labels, weights), loss
+        from sklearn.metrics import check_scoring
+
+        fitted = copy(self)
+        fitted.__dict__.update(self._parameter_attributes(blocks))
+        fitted.__dict__.pop("feature_names_in_", None)  # the samples are arrays by now
+        X, y, weight = validation.user_data
+        arguments = {} if weight is None else {"sample_weight": weight}
+        try:
+            return float(check_scoring(fitted, self.scoring)(fitted, X, y, **arguments)), loss
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"scoring={self.scoring!r} gave no score of the validation samples: {error}"
+            ) from error
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,121 @@
+"""What a fit begins with, by an estimator's parameters: architecture, solver, records."""
+
+from copy import copy
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from fastmlp.core.network import Architecture, Blocks, hidden_layers
+from fastmlp.training.data import Validation
+from fastmlp.training.optimizer import Optimizer
+from fastmlp.training.schedules import SGD_SCHEDULES, Schedule
+
+
+def _layer_sizes(estimator: Any) -> list[int]:
+    sizes = estimator.hidden_layer_sizes
+    sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if any(not isinstance(size, Integral) for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be whole numbers, got {sizes}.")
+    if any(size <= 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return [int(size) for size in sizes]
+
+
+def architecture_of(estimator: Any, n_features: int) -> Architecture:
+    """The network to train; parameters that do not fit each other are an error."""
+    sizes = _layer_sizes(estimator)
+    n = len(sizes)
+    for name, expected in (("activation", n), ("activation_alpha", n), ("dropout", n + 1)):
+        value = getattr(estimator, name)
+        one = isinstance(value, (str, Real)) or value is None
+        if not one and len(value) != expected:
+            raise ValueError(
+                f"{name} must have one item per hidden layer"
+                f"{', and one for the input before them' if name == 'dropout' else ''}: "
+                f"{expected} for hidden_layer_sizes={estimator.hidden_layer_sizes!r}. "
+                f"Got {value!r} instead."
+            )
+    dropout: Any = estimator.dropout
+    one_rate = isinstance(dropout, Real)
+    rates: list[float] = [0.0] + [float(dropout)] * n if one_rate else list(dropout)
+    hidden = hidden_layers(
+        estimator.activation, estimator.activation_alpha, estimator.maxout_pieces, rates[1:]
+    )
+    if any(layer.activation == "softplus" and layer.parameter == 0 for layer in hidden):
+        raise ValueError("activation_alpha must be above 0 for 'softplus'. Got 0 instead.")
+    if estimator.solver == "lbfgs":
+        for name in ("max_norm", "clip_norm"):
+            if getattr(estimator, name) is not None:
+                raise ValueError(f"{name} is for first-order solvers. Got solver='lbfgs'.")
+        if any(rates):
+            raise ValueError("dropout is for first-order solvers. Got solver='lbfgs'.")
+    units = [n_features, *sizes, estimator.n_outputs_]
+    loss, parameter = estimator._loss_to_train(), estimator._loss_parameter()
+    return Architecture(units, hidden, loss, parameter, rates[0])
+
+
+def make_optimizer(
+    estimator: Any, blocks: Blocks, random: np.random.RandomState, *, goes_on: bool
+) -> Optimizer:
+    """A new optimizer, or that of the earlier `partial_fit`."""
+    earlier = getattr(estimator, "_optimizer", None)
+    if goes_on and earlier is not None and earlier.fits(blocks):
+        return replace(earlier, schedule=copy(earlier.schedule))
+    if estimator.learning_rate not in SGD_SCHEDULES:
+        least, first = estimator.learning_rate_min, estimator.learning_rate_init
+        if least > first:
+            raise ValueError(
+                f"learning_rate_min={least} must not be above learning_rate_init={first}."
+            )
+    options, fields = {}, {"for_sgd": estimator.solver == "sgd"}
+    for name, parameter in estimator._parameters.items():
+        value = getattr(estimator, name)
+        if parameter.solver_option and value is not None:
+            options[parameter.solver_option] = value
+        if parameter.schedule_field:
+            fields[parameter.schedule_field] = value
+    options["nesterov"] = bool(options["nesterov"])
+    # in float32 a smaller one would be 0, and 0 / 0 the step of a weight without gradient
+    tiny = float(np.finfo(blocks.weights[0].dtype).tiny)
+    options["epsilon"] = max(options["epsilon"], tiny)
+    if np.any(estimator.dropout):  # drawn last, and only then: all else is scikit-learn's stream
+        options["seed"] = int(random.randint(2**31))
+    fields["first"] = float(fields["first"])
+    return Optimizer(estimator.solver, options, Schedule(**fields))
+
+
+def start_records(
+    estimator: Any, blocks: Blocks, validation: Validation | None, *, goes_on: bool
+) -> None:
+    """Begin the records of the epochs: new, or with copies of the earlier fit's lists.
+
+    An earlier fit by another solver or without validation has none of some: they begin here.
+    """
+    earlier = vars(estimator) if goes_on else {}
+    watched = validation is not None
+    for name, kept in (
+        ("loss_curve_", True),
+        ("learning_rate_curve_", True),
+        ("validation_scores_", watched),
+        ("validation_loss_curve_", watched),
+    ):
+        setattr(estimator, name, list(earlier.get(name) or ()) if kept else None)
+    estimator.n_iter_ = 0
+    estimator.loss_ = earlier.get("loss_", np.nan)
+    estimator._no_improvement_count = earlier.get("_no_improvement_count", 0)
+    best_loss, best_score = earlier.get("best_loss_"), earlier.get("best_validation_score_")
+    estimator.best_loss_ = np.inf if best_loss is None else best_loss
+    estimator.best_validation_score_ = None
+    if estimator.early_stopping and validation is not None:
+        estimator.best_loss_ = None
+        # scikit-learn's accuracies and R2 on its own split go on; other scores or samples
+        # have another scale, on which the weights that training starts from have their place
+        comparable = estimator.scoring is None and validation.rows is not None
+        if not goes_on:
+            best_score = -np.inf
+        elif best_score is None or not (comparable and earlier.get("_comparable_scores")):
+            best_score = validation.score(blocks)[0]
+        estimator.best_validation_score_ = best_score
+        estimator._comparable_scores = comparable

@@ -1,0 +1,273 @@
+"""Fitted networks as ONNX models."""
+
+import os
+from contextlib import suppress
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmlp.core.files import prefixed_errors, replace_file
+from fastmlp.core.typing import Array
+from fastmlp.exchange.values import FittedNetwork, Layer, Task
+
+_OPSET = 17
+_IR_VERSION = 8  # the format that came with this opset
+
+
+class OnnxMixin:
+    """Networks that can be written as ONNX models."""
+
+    n_features_in_: int
+
+    def _fitted_network(self) -> FittedNetwork:
+        raise NotImplementedError
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        X: Any = None,
+        *,
+        dtype: npt.DTypeLike | None = None,
+    ) -> Any:
+        """Write the fitted network as an ONNX model (opset 17, operators of the default domain).
+
+        Parameters
+        ----------
+        path : str or path-like, default=None
+            File to write, complete or not at all.
+        X : array-like of shape (n_samples, n_features) or int, default=None
+            Samples as the model will be given them, float32 or of another type, for `dtype`; or the
+            number of features. Either must be that of the network.
+        dtype : float32 or float64, default=None
+            Type of the input, the parameters and the outputs; None is that of X, without X that of
+            `coefs_`. The error function of 'gelu' is float32 in either.
+
+        Returns
+        -------
+        onnx.ModelProto
+            Its input is `X` of shape (N, n_features). The outputs of a classifier are `label`, what
+            `predict` gives, of shape (N,) or of multilabel (N, n_labels), int64 or string, and
+            `probabilities` (N, n_classes), what `predict_proba` gives; with the losses 'hinge' and
+            'perceptron' `scores` in its place, what `decision_function` gives. The output of a
+            regressor is `variable` (N, n_outputs).
+
+        Raises
+        ------
+        ImportError
+            The package onnx is not installed.
+        NotFittedError
+            The estimator is not fitted.
+        ValueError
+            The class labels are neither strings nor whole numbers (bool and whole floats are),
+            `dtype` is no type of a network, X has another number of features, or the weights are
+            not finite or do not fit each other.
+        OSError
+            The file cannot be written.
+        """
+        network = self._fitted_network()
+        try:
+            import onnx
+        except ImportError as error:
+            raise ImportError(
+                'to_onnx needs the package onnx: pip install "fastmlp[onnx]".'
+            ) from error
+        chosen = _chosen_dtype(network, X, dtype)
+        model = _model(onnx, network.astype(chosen), chosen)
+        if path is not None:
+            replace_file(path, model.SerializeToString())
+        return model
+
+
+def _chosen_dtype(network: FittedNetwork, X: Any, dtype: Any) -> type[np.floating[Any]]:
+    """The type of the model by the arguments of `to_onnx`, which are checked."""
+    n = network.n_features
+    given: Any = X
+    if X is not None and not isinstance(X, Integral):
+        X = X if hasattr(X, "dtype") else np.asarray(X)
+        given = X.shape or given
+        if dtype is None:
+            dtype = np.float32 if X.dtype == np.float32 else np.float64
+    features = given[1:] if isinstance(given, tuple) else (given,)
+    if X is not None and (features != (n,) or isinstance(given, np.generic)):
+        raise ValueError(f"X must be {n}, or of shape (n_samples, {n}). Got {given!r} instead.")
+    given = network.dtype if dtype is None else dtype
+    found = None
+    with suppress(TypeError):  # it names no type at all
+        found = np.dtype(given).type
+    if found is not np.float32 and found is not np.float64:
+        raise ValueError(f"dtype must be float32 or float64. Got {given!r} instead.")
+    return found
+
+
+def _model(onnx: Any, network: FittedNetwork, dtype: type[np.floating[Any]]) -> Any:
+    graph = _Graph(onnx, dtype)
+    outputs = "X"
+    for layer in network.layers:
+        outputs = graph.layer(outputs, layer)
+    if network.task is Task.REGRESSION:
+        name = graph.node("Identity", outputs, output="variable")
+        shape: list[str | int] = ["N", network.n_outputs]
+        results = [(name, graph.type(dtype), shape)]
+    else:
+        results = _decision(graph, network, outputs)
+    value = onnx.helper.make_tensor_value_info
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.nodes,
+            network.name,
+            [value("X", graph.type(dtype), ["N", network.n_features])],
+            [value(*result) for result in results],
+            graph.constants,
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="fastmlp",
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+class _Graph:
+    """An ONNX graph in the making; its values are named by numbers."""
+
+    def __init__(self, onnx: Any, dtype: npt.DTypeLike) -> None:
+        self.onnx = onnx
+        self.dtype = dtype
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def node(self, op: str, *inputs: Any, output: str = "", **attributes: Any) -> str:
+        """A new node's output, which may be given its name; inputs are names or constants."""
+        names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
+        output = output or f"{op}_{len(self.nodes)}"
+        self.nodes.append(self.onnx.helper.make_node(op, names, [output], **attributes))
+        return output
+
+    def cast(self, x: str, dtype: npt.DTypeLike, output: str = "") -> str:
+        return self.node("Cast", x, to=self.type(dtype), output=output)
+
+    def column(self, x: str, output: str = "") -> str:
+        """The only column of a matrix, as a vector."""
+        return self.node("Squeeze", x, self.constant([1], np.int64), output=output)
+
+    def type(self, dtype: npt.DTypeLike) -> int:
+        return int(self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def constant(self, value: Any, dtype: npt.DTypeLike | None = None) -> str:
+        name = f"constant_{len(self.constants)}"
+        array = np.asarray(value, self.dtype if dtype is None else dtype)
+        self.constants.append(self.onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def layer(self, x: str, layer: Layer) -> str:
+        return self.activation(self.node("Gemm", x, layer.weight, layer.bias), layer)
+
+    def activation(self, z: str, layer: Layer) -> str:
+        """What comes after Gemm; of operators that onnxruntime has for both float types."""
+        node, p = self.node, layer.parameter
+        match layer.activation:
+            case "identity":
+                return z
+            case "logistic":
+                return node("Sigmoid", z)
+            case "tanh":
+                return node("Tanh", z)
+            case "softmax":
+                return node("Softmax", z, axis=1)
+            case "exp":
+                return node("Exp", z)
+            case "relu":
+                return node("Relu", z)
+            case "leaky_relu" | "prelu":
+                return node("PRelu", z, np.atleast_1d(p))
+            case "elu":
+                return node("Add", node("Relu", z), self.negative_side(z, p))
+            case "selu":
+                scale, alpha = 1.0507009873554804934, 1.6732632423543772848
+                return node(
+                    "Mul", node("Add", node("Relu", z), self.negative_side(z, alpha)), scale
+                )
+            case "swish":
+                # not z Sigmoid(p z), of which onnxruntime 1.19 makes an operator without float64
+                return node("Div", z, node("Add", node("Exp", node("Mul", z, -p)), 1))
+            case "gelu":
+                x = self.cast(node("Mul", z, np.sqrt(0.5)), np.float32)
+                erf = self.cast(node("Erf", x), self.dtype)  # onnxruntime's Erf is float32
+                return node("Mul", node("Mul", z, 0.5), node("Add", erf, 1))
+            case "mish":
+                return node("Mul", z, node("Tanh", self.softplus(z)))
+            case "softplus":
+                return node("Div", self.softplus(node("Mul", z, p)), p)
+            case "maxout":
+                shape = [-1, layer.pieces, len(layer.bias) // layer.pieces]
+                pieces = node("Reshape", z, self.constant(shape, np.int64))
+                return node("ReduceMax", pieces, axes=[1], keepdims=0)
+        raise NotImplementedError(f"to_onnx does not know the activation {layer.activation!r}.")
+
+    def negative_side(self, z: str, factor: float) -> str:
+        """Factor times (e^z - 1) below 0, and 0 above."""
+        below = self.node("Exp", self.node("Min", z, 0))
+        return self.node("Mul", self.node("Sub", below, 1), factor)
+
+    def softplus(self, x: str) -> str:
+        near = self.node("Exp", self.node("Neg", self.node("Abs", x)))
+        return self.node("Add", self.node("Relu", x), self.node("Log", self.node("Add", near, 1)))
+
+
+def _decision(
+    graph: _Graph, network: FittedNetwork, outputs: str
+) -> list[tuple[str, int, list[str | int]]]:
+    """Nodes from the network's outputs to a classifier's; name, type and shape of these."""
+    node = graph.node
+    n, margin = network.n_outputs, network.has_margins
+    multilabel = network.task is Task.MULTILABEL
+    above = graph.cast(node("Greater", outputs, 0 if margin else 0.5), np.int64)
+    labels = np.zeros(0, np.int64)
+    if multilabel:
+        node("Identity", above, output="label")
+    else:
+        labels = _labels(network.classes)
+        if len(labels) == 1:
+            labels = labels.repeat(2)
+        number = graph.column(above) if n == 1 else node("ArgMax", outputs, axis=1, keepdims=0)
+        node("Gather", graph.constant(labels, labels.dtype), number, output="label")
+
+    values = "scores" if margin else "probabilities"
+    shape: list[str | int] = ["N", n]
+    if margin and n == 1:
+        graph.column(outputs, output=values)
+        shape = ["N"]
+    elif n == 1:
+        node("Concat", node("Sub", 1, outputs), outputs, axis=1, output=values)
+        shape = ["N", 2]
+    elif network.is_normalised:
+        total = node("ReduceSum", outputs, graph.constant([1], np.int64), keepdims=1)
+        underflowed = node("Equal", total, 0)
+        node("Where", underflowed, 1 / n, node("Div", outputs, total), output=values)
+    else:
+        node("Identity", outputs, output=values)
+    return [
+        ("label", graph.type(labels.dtype), ["N", n] if multilabel else ["N"]),
+        (values, graph.type(graph.dtype), shape),
+    ]
+
+
+def _labels(classes: Any) -> Array:
+    """Class labels as ONNX's consumers know them: int64, or str in an array of objects."""
+    listed = classes.tolist()
+    if all(isinstance(label, str) for label in listed):
+        with prefixed_errors("Class labels must be text that UTF-8 can hold, in ONNX"):
+            "".join(listed).encode()
+        return np.array(listed, dtype=object)
+    labels = np.asarray(listed)
+    if labels.dtype.kind in "biuf":
+        with np.errstate(invalid="ignore"):  # out of range
+            whole = labels.astype(np.int64)
+        if whole.astype(object).tolist() == listed:
+            return whole
+    raise ValueError(
+        "Class labels must be strings or whole numbers of up to 64 bits in ONNX. "
+        f"Got classes_={classes!r} instead."
+    )

@@ -1,0 +1,57 @@
+"""Fitted networks as PyTorch modules."""
+
+from typing import Any
+
+from fastmlp.exchange.values import FittedNetwork
+
+
+class TorchMixin:
+    """Networks that can be made PyTorch modules."""
+
+    def _fitted_network(self) -> FittedNetwork:
+        raise NotImplementedError
+
+    def to_torch(self, *, logits: bool = False) -> Any:
+        """Make a PyTorch module of the fitted network.
+
+        Parameters
+        ----------
+        logits : bool, default=False
+            Whether to leave out the activation of the output layer, `out_activation_`.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            From (N, n_features) to (N, n_outputs): a linear layer and an activation in turn, on
+            copies of the parameters and in their type. Its outputs are a regressor's predictions
+            and a classifier's probabilities; with two classes only that of ``classes_[1]``, with
+            ``loss='squared_error'`` not divided by their sum, with 'hinge' and 'perceptron' the
+            scores. It has no dropout.
+
+        Raises
+        ------
+        ImportError
+            The package torch is not installed.
+        NotFittedError
+            The estimator is not fitted.
+        ValueError
+            The weights are not finite or do not fit each other.
+        """
+        network = self._fitted_network()
+        try:
+            import torch
+        except ImportError as error:
+            raise ImportError("to_torch needs the package torch.") from error
+        from fastmlp.exchange import torch_modules
+
+        modules: list[Any] = []
+        for layer in network.layers:
+            # the weights first drawn here would change torch's random state
+            linear = torch.nn.Linear(*layer.weight.shape, device="meta")
+            linear.weight = torch.nn.Parameter(torch.tensor(layer.weight.T))
+            linear.bias = torch.nn.Parameter(torch.tensor(layer.bias))
+            modules += [
+                linear,
+                torch_modules.activation(layer.activation, layer.parameter, layer.pieces),
+            ]
+        return torch.nn.Sequential(*(modules[:-1] if logits else modules))

@@ -1,0 +1,91 @@
+"""A fitted network as a value: what other runtimes are told of it."""
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmlp.core.typing import Array
+
+
+class Task(Enum):
+    """What the outputs of a network stand for."""
+
+    REGRESSION = "regression"
+    CLASSIFICATION = "classification"
+    MULTILABEL = "multilabel"
+
+
+class Layer(NamedTuple):
+    """A layer: weighted inputs, and the activation after them.
+
+    Attributes
+    ----------
+    weight : ndarray of shape (n_inputs, n_units * pieces)
+    bias : ndarray of shape (n_units * pieces,)
+    activation : str
+        A hidden layer's, or the link of the output layer.
+    parameter : float, or ndarray of shape (n_units,) of 'prelu'
+    pieces : int
+    """
+
+    weight: Array
+    bias: Array
+    activation: str
+    parameter: Any
+    pieces: int
+
+
+class FittedNetwork(NamedTuple):
+    """The network that `predict` evaluates, and how its outputs are read.
+
+    Attributes
+    ----------
+    name : str
+        The estimator's class.
+    layers : list of Layer
+    task : Task
+    classes : ndarray of shape (n_classes,) or None
+        None of a regressor.
+    has_margins : bool
+        Whether the outputs are compared with 0 and are not probabilities.
+    is_normalised : bool
+        Whether the outputs are divided by their sum.
+    """
+
+    name: str
+    layers: list[Layer]
+    task: Task
+    classes: Array | None = None
+    has_margins: bool = False
+    is_normalised: bool = False
+
+    def astype(self, dtype: npt.DTypeLike) -> "FittedNetwork":
+        """The network with parameters of this type."""
+        layers = [
+            layer._replace(
+                weight=layer.weight.astype(dtype),
+                bias=layer.bias.astype(dtype),
+                parameter=np.asarray(layer.parameter, dtype)
+                if isinstance(layer.parameter, np.ndarray)
+                else layer.parameter,
+            )
+            for layer in self.layers
+        ]
+        return self._replace(layers=layers)
+
+    @property
+    def dtype(self) -> type[np.floating[Any]]:
+        """The type of the parameters."""
+        return np.float32 if self.layers[0].weight.dtype == np.float32 else np.float64
+
+    @property
+    def n_features(self) -> int:
+        """Inputs of the first layer."""
+        return int(self.layers[0].weight.shape[0])
+
+    @property
+    def n_outputs(self) -> int:
+        """Units of the last layer."""
+        return int(self.layers[-1].weight.shape[1])

@@ -1,0 +1,5 @@
+"""Looking inside fitted networks."""
+
+from fastmlp.inspection.gradients import check_gradients
+
+__all__ = ["check_gradients"]

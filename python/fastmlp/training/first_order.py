@@ -1,0 +1,304 @@
+"""Python owns epochs: shuffling, schedules, early stopping, reports. C++ owns the batches within.
+
+Every random number is drawn from the estimator's ``RandomState`` in scikit-learn's order: weights
+and biases layer by layer, the validation split, then one shuffle per epoch.
+"""
+
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastmlp.core.network import Blocks, Network
+from fastmlp.core.typing import Epoch, Order
+from fastmlp.core.warnings import warn
+from fastmlp.training.data import Data, Validation
+from fastmlp.training.optimizer import Optimizer
+from fastmlp.training.patience import Patience
+from fastmlp.training.training import Training
+
+# what is recorded on the estimator from epoch to epoch
+RECORDS = (
+    "n_iter_",
+    "t_",
+    "loss_",
+    "loss_curve_",
+    "learning_rate_curve_",
+    "validation_scores_",
+    "validation_loss_curve_",
+    "best_loss_",
+    "best_validation_score_",
+    "_no_improvement_count",
+)
+
+
+class FirstOrderTraining(Training):
+    """Epochs of mini-batches until no progress, `max_iter`, `max_time` or an interrupt.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        The records begin as they are on it.
+    network : Network
+        Opened for the batch size.
+    blocks : Blocks
+        The parameters to start from.
+    data : Data
+    train : ndarray of row numbers, or None
+        The rows to train on; None is all.
+    validation : Validation or None
+    optimizer : Optimizer
+        Left with its state after the last step.
+    random_state : RandomState
+        Draws the shuffles.
+    one_epoch : bool
+        `partial_fit`: stop after one, with no verdict on convergence.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        network: Network,
+        blocks: Blocks,
+        data: Data,
+        optimizer: Optimizer,
+        random_state: np.random.RandomState,
+        *,
+        train: Order | None = None,
+        validation: Validation | None = None,
+        one_epoch: bool = False,
+    ) -> None:
+        super().__init__(estimator, network, data)
+        self.optimizer = optimizer
+        self.random_state = random_state
+        self.train_rows = train
+        self.validation = validation
+        self.one_epoch = one_epoch
+        self.n = data.n if train is None else len(train)
+        self.best_blocks = blocks  # of early stopping; a warm start begins with the best so far
+        self.permutation = np.arange(self.n)
+        self.rate = 0.0  # of the epoch at hand
+        self.epoch: Epoch | None = None  # how far it has come; None between epochs
+        self.remembered: tuple[dict[str, Any], dict[str, int]] | None = None
+        self.diverged = False
+        network.write(blocks)
+        for slot, state in zip(optimizer.slots, optimizer.state, strict=False):
+            network.write(state, slot)
+
+    # --- the epochs ------------------------------------------------------------------------------
+
+    def _train(self) -> None:
+        e = self.estimator
+        while e.n_iter_ < e.max_iter:
+            self.watchers.epoch_begins(self)
+            if self.epoch is None:
+                self._shuffle()
+            self._make_steps()
+            self._record()
+            if self.diverged or self.watchers.epoch_ended(self) or self._has_had_enough():
+                return
+        warn(
+            f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) "
+            "reached and the optimization hasn't converged yet.",
+            ConvergenceWarning,
+        )
+
+    def _shuffle(self) -> None:
+        """Set the rate and the order of the rows for a new epoch."""
+        self.rate = self.optimizer.schedule.next_rate()
+        if self.estimator.shuffle:
+            shuffled = np.arange(self.n)
+            self.random_state.shuffle(shuffled)
+            self.permutation = self.permutation[shuffled]
+        self.epoch = Epoch()
+
+    def _make_steps(self) -> None:
+        """Train for an epoch, or for the rest of the one at hand."""
+        assert self.epoch is not None
+        order, deadline = self.train_rows, self.deadline
+        if self.estimator.shuffle:
+            order = self.permutation if order is None else order[self.permutation]
+        while self.epoch.rows < self.n:
+            self.epoch, raised = self.optimizer.make_steps(
+                self.network,
+                self.data.samples,
+                order,
+                self.rate,
+                self.epoch,
+                min(deadline, self.watchers.wake_at),
+                self.threads,
+            )
+            if raised is not None:
+                raise raised
+            self.watchers.steps_made(self)
+            if monotonic() > deadline:
+                break
+
+    def _record(self) -> None:
+        """Record an epoch that has ended, and tell the schedule whether it made progress."""
+        e, epoch = self.estimator, self.epoch
+        assert epoch is not None
+        loss = epoch.total_loss / max(epoch.counted_rows, 1)
+        if self.validation is not None:  # before anything is recorded, for it may be interrupted
+            blocks = self.blocks()
+            score, validation_loss = self.validation.score(blocks)
+            if np.isnan(validation_loss):  # whatever labels there are in NaN
+                score = np.nan
+        self.epoch = None
+        if self.validation is not None:
+            e.validation_scores_.append(score)
+            e.validation_loss_curve_.append(validation_loss)
+        self.optimizer.steps += epoch.steps
+        e.n_iter_ += 1
+        e.loss_ = loss
+        e.t_ += epoch.rows
+        e.loss_curve_.append(loss)
+        e.learning_rate_curve_.append(self.rate)
+        if e.verbose:
+            print(f"Iteration {e.n_iter_}, loss = {loss:.8f}")
+            if self.validation is not None:
+                print(f"Validation score: {score:f}")
+        patience = self._patience()
+        if e.early_stopping:
+            patience.watch(-score)
+            if score > e.best_validation_score_:
+                e.best_validation_score_ = score
+                self.best_blocks = blocks
+        else:
+            patience.watch(loss)
+            e.best_loss_ = patience.best
+        e._no_improvement_count = patience.count
+        self.diverged = not np.isfinite(loss)
+        if not self.diverged and self.optimizer.schedule.epoch_ended(e.t_, patience.count == 0):
+            e._no_improvement_count = 0
+
+    def _patience(self) -> Patience:
+        """Patience with the loss, or minus the validation score, as the records have it."""
+        e = self.estimator
+        best = -e.best_validation_score_ if e.early_stopping else e.best_loss_
+        return Patience(e.tol, best, e._no_improvement_count)
+
+    def _has_had_enough(self) -> bool:
+        """Whether an epoch that was recorded is to be the last, although `max_iter` allows more."""
+        e = self.estimator
+        if e._no_improvement_count > e.n_iter_no_change:
+            what = "Validation score" if e.early_stopping else "Training loss"
+            reason = (
+                f"{what} did not improve more than tol={e.tol:f} for "
+                f"{e.n_iter_no_change:.0f} consecutive epochs."
+            )
+            if self.optimizer.schedule.gives_up(reason, e.verbose):
+                return True
+            e._no_improvement_count = 0
+        return self.one_epoch or monotonic() > self.deadline
+
+    # --- what comes of them ----------------------------------------------------------------------
+
+    def _result(self) -> Blocks:
+        e, optimizer = self.estimator, self.optimizer
+        if self.epoch is not None:  # an interrupt has ended it
+            optimizer.steps += self.epoch.steps
+            if e.n_iter_ == 0 and self.epoch.counted_rows > 0:
+                e.loss_ = self.epoch.total_loss / self.epoch.counted_rows
+        has_best = e.early_stopping and e.best_validation_score_ > -np.inf
+        if self.diverged:
+            if not has_best:
+                self._fail_as_diverged(self.blocks())
+            text = self._divergence(self.blocks())
+            warn(f"{text} The best weights so far are kept.", ConvergenceWarning)
+        optimizer.state = [self.network.read(slot) for slot in optimizer.slots]
+        if not e.early_stopping:
+            return self.blocks()
+        if e.n_iter_ > 0 and np.isnan(e.validation_scores_[-e.n_iter_ :]).all():
+            warn(
+                "No score of the validation samples was a number, so there are no best weights: "
+                "those of the last epoch are kept. Are there enough samples, of every class?",
+                ConvergenceWarning,
+            )
+            return self.blocks()
+        return self.best_blocks if has_best else self.blocks()  # interrupted before a score
+
+    # --- what watchers may ask -------------------------------------------------------------------
+
+    @property
+    def within_epoch(self) -> bool:
+        """Whether it is between two steps of an epoch."""
+        return self.epoch is not None
+
+    @property
+    def has_rows_left(self) -> bool:
+        """Whether more steps are to be made in an epoch at hand."""
+        return self.epoch is not None and self.epoch.rows < self.n
+
+    def blocks(self) -> Blocks:
+        """The parameters as they are now."""
+        return self.network.read()
+
+    def state(self) -> dict[str, Any]:
+        """All that changes from step to step."""
+        slots = [0, *self.optimizer.slots]
+        return {
+            **self._progress(),
+            "slots": [self.network.read(slot).in_core_order() for slot in slots],
+            "seconds": monotonic() - self.began,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        own = self.state()
+        if (
+            state.keys() != own.keys()
+            or state["records"].keys() != own["records"].keys()
+            or len(state["slots"]) != len(own["slots"])
+            or np.shape(state["permutation"]) != np.shape(own["permutation"])
+        ):
+            raise ValueError("it was not made by a training of this kind")
+        for slot, arrays in enumerate(state["slots"]):
+            self.network.write(Blocks.from_core(arrays, self.network.hidden), slot)
+        self.began -= state["seconds"]
+        self._restore_progress(state)
+
+    def _progress(self) -> dict[str, Any]:
+        """What Python keeps beside the weights."""
+        optimizer, schedule = self.optimizer, self.optimizer.schedule
+        best = self.best_blocks.in_core_order() if self.estimator.early_stopping else None
+        return {
+            "records": {name: getattr(self.estimator, name) for name in RECORDS},
+            "best": best,
+            "steps": optimizer.steps,
+            "schedule": [schedule.epoch, schedule.reduced_rate, schedule.bad_epochs],
+            "rate": self.rate,
+            "epoch": self.epoch and tuple(self.epoch),
+            "permutation": self.permutation if self.estimator.shuffle else None,
+            "random_state": self.random_state.get_state(legacy=False),
+        }
+
+    def _restore_progress(self, progress: dict[str, Any]) -> None:
+        for name, value in progress["records"].items():
+            setattr(self.estimator, name, value)
+        if progress["best"] is not None:
+            self.best_blocks = Blocks.from_core(progress["best"], self.network.hidden)
+        optimizer, schedule = self.optimizer, self.optimizer.schedule
+        optimizer.steps = progress["steps"]
+        schedule.epoch, schedule.reduced_rate, schedule.bad_epochs = progress["schedule"]
+        self.rate = progress["rate"]
+        self.epoch = progress["epoch"] and Epoch(*progress["epoch"])
+        if progress["permutation"] is not None:
+            self.permutation = progress["permutation"]
+        self.random_state.set_state(progress["random_state"])
+
+    def remember_progress(self) -> None:
+        """Remember what Python keeps beside the weights; lists by their lengths, for they grow."""
+        progress = self._progress()
+        records = progress["records"].items()
+        lengths = {name: len(value) for name, value in records if isinstance(value, list)}
+        self.remembered = progress, lengths
+
+    def return_to_remembered(self) -> None:
+        """Undo changes that an exception may have interrupted."""
+        assert self.remembered is not None
+        progress, lengths = self.remembered
+        self._restore_progress(progress)
+        for name, length in lengths.items():
+            del getattr(self.estimator, name)[length:]
