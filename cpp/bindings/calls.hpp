@@ -1,0 +1,40 @@
+// A long call into the core: the GIL released, Python asked whether to stop, the interpreter's end.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include "../engine.hpp"
+
+namespace fastmlp {
+
+namespace py = pybind11;
+
+/// The GIL released for the time of a long call.
+class Released {
+  struct InFlight {
+    InFlight();
+    ~InFlight();
+  };
+  InFlight in_flight_;  // until after the GIL is back
+  py::gil_scoped_release release_;
+};
+
+/// What a pass asks from time to time, and what came of it.
+struct Stop {
+  py::object ask;                     // a callable, or None
+  py::object exception = py::none();  // that a signal's handler or `ask` raised
+
+  void set_on(Pass* pass);
+
+  /// After a call, with the GIL: a signal that came since the last time would be raised on the way
+  /// back to Python, and what the call returns lost.
+  void look_again();
+
+  /// After a call of which nothing is of use once it was stopped.
+  void raise() const;
+};
+
+/// Once per module: has the calls in flight looked after at the interpreter's exit and at a fork.
+void watch_exit_and_fork();
+
+}  // namespace fastmlp

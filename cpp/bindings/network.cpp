@@ -1,0 +1,154 @@
+#include "../network.hpp"
+
+#include <limits>
+#include <memory>
+#include <tuple>
+
+#include "../formulas/solvers.hpp"
+#include "calls.hpp"
+#include "plan.hpp"
+
+namespace fastmlp {
+namespace {
+
+using namespace py::literals;
+using EpochTuple = std::tuple<int64_t, int64_t, double, double, int64_t>;  // an Epoch
+
+template <class T>
+void bind_class(py::module_& m, const char* name) {
+  using Net = Network<T>;
+  py::class_<Net>(m, name)
+      .def(py::init([](const std::vector<int64_t>& units, const py::list& hidden,
+                       const std::string& loss, double loss_parameter, double input_dropout,
+                       double alpha, double l1, int64_t batch, bool sparse, bool keep_gradient,
+                       const std::string& engine) {
+             require(units.size() >= 2, "units: at least features and outputs");
+             require(*std::min_element(units.begin(), units.end()) >= 1, "units: must be positive");
+             require(batch >= 1, "batch: must be positive");
+             require(input_dropout >= 0 && input_dropout < 1, "input_dropout: must be in [0, 1)");
+             Plan plan{units, {}, {}};
+             plan_hidden(hidden, &plan);
+             finish_plan(loss, loss_parameter, &plan);
+             plan.recipe.input_dropout = input_dropout;
+             plan.recipe.alpha = alpha;
+             plan.recipe.l1 = l1;
+             const Released release;
+             return std::make_unique<Net>(find_engine(engine.c_str()), plan.recipe, batch, sparse,
+                                          keep_gradient);
+           }),
+           "units"_a, "hidden"_a, "loss"_a, py::kw_only(), "loss_parameter"_a = 0.0,
+           "input_dropout"_a = 0.0, "alpha"_a, "l1"_a = 0.0, "batch"_a, "sparse"_a = false,
+           "keep_gradient"_a = false, "engine"_a = "")
+      .def(
+          "write",
+          [](Net& net, int slot, const py::list& arrays) {
+            require(slot >= 0 && slot <= kMaxSlots, "slot: must be 0, 1, 2 or 3");
+            const auto blocks = block_pointers<T>(arrays, net.shapes());
+            const Released release;
+            net.write(slot, blocks.data());
+          },
+          "slot"_a, "blocks"_a, "Sets the parameters (slot 0) or a solver's state (1, 2, 3).")
+      .def(
+          "read",
+          [](const Net& net, int slot) {
+            require(slot >= 0 && slot <= kMaxSlots, "slot: must be 0, 1, 2 or 3");
+            std::vector<T*> blocks;
+            py::list arrays = new_blocks(net.shapes(), &blocks);
+            {
+              const Released release;
+              net.read(slot, blocks.data());
+            }
+            return arrays;
+          },
+          "slot"_a, "New arrays [weight, bias, ...] of a slot.")
+      .def(
+          "train",
+          [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
+             const Order& order, const std::string& solver, int64_t steps, double rate,
+             double momentum, bool nesterov, double beta_1, double beta_2, double epsilon,
+             double rho, double weight_decay, bool summed, double clip_norm, double max_norm,
+             uint64_t seed, double bias_rate, const EpochTuple& begun, const py::object& stop,
+             int n_threads) {
+            const RowsArgument<T> rows(x, net.features());
+            require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
+            const Data<T> data = training_data(rows, targets, weights, net.outputs());
+            Pass pass = pass_over(order, rows.n, n_threads);
+            require(pass.n >= 1, "X: no rows");
+            const auto [worked, counted, loss, penalty, made] = begun;
+            const Epoch from{worked, counted, loss, penalty, made};
+            require(from.rows >= 0 && from.rows < pass.n && from.rows % net.batch() == 0,
+                    "epoch: must have been stopped between two batches");
+            require(clip_norm > 0 && max_norm > 0, "clip_norm, max_norm: must be positive");
+            require(clip_norm == std::numeric_limits<double>::infinity() || net.keeps_gradient(),
+                    "keep_gradient: the network was made without, and clip_norm needs it");
+            const SolverOptions options{find_name("solver", solver_names(), solver),
+                                        steps,
+                                        rate,
+                                        momentum,
+                                        beta_1,
+                                        beta_2,
+                                        epsilon,
+                                        rho,
+                                        weight_decay,
+                                        nesterov,
+                                        summed,
+                                        clip_norm,
+                                        max_norm,
+                                        seed,
+                                        bias_rate};
+            Stop asked{stop};
+            asked.set_on(&pass);
+            Epoch epoch;
+            {
+              const Released release;
+              epoch = net.train(data, pass, net.batch(), options, from);
+            }
+            asked.look_again();
+            return py::make_tuple(
+                EpochTuple(epoch.rows, epoch.counted, epoch.loss, epoch.penalty, epoch.steps),
+                asked.exception);
+          },
+          "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "solver"_a, "steps"_a,
+          "rate"_a, "momentum"_a = 0.0, "nesterov"_a = false, "beta_1"_a = 0.0, "beta_2"_a = 0.0,
+          "epsilon"_a = 0.0, "rho"_a = 0.0, "weight_decay"_a = 0.0, "summed"_a = false,
+          "clip_norm"_a = std::numeric_limits<double>::infinity(),
+          "max_norm"_a = std::numeric_limits<double>::infinity(), "seed"_a = uint64_t(0),
+          "bias_rate"_a = 1.0, "epoch"_a = EpochTuple(), "stop"_a = py::none(), "n_threads"_a,
+          "One epoch over the rows in `order`, or its rest. Returns where it stands then: the rows "
+          "worked on, those of them that count, the sum of their losses, the penalty in it, the "
+          "steps made; and an exception that ended it after a whole number of steps, or None. "
+          "`stop` is called before a step is whole: it must not touch the network.")
+      .def(
+          "gradient",
+          [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
+             const Order& order, int n_threads) {
+            require(net.keeps_gradient(), "keep_gradient: the network was made without");
+            const RowsArgument<T> rows(x, net.features());
+            require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
+            const Data<T> data = training_data(rows, targets, weights, net.outputs());
+            Pass pass = pass_over(order, rows.n, n_threads);
+            require(pass.n >= 1 && pass.n <= net.batch(), "X: no rows, or more than `batch`");
+            std::vector<T*> blocks;
+            const py::list arrays = new_blocks(net.shapes(), &blocks);
+            Stop asked{py::none()};
+            asked.set_on(&pass);
+            double loss;
+            {
+              const Released release;
+              loss = net.gradient(data, pass, blocks.data());
+            }
+            asked.raise();
+            return py::make_tuple(loss, arrays);
+          },
+          "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "n_threads"_a,
+          "The loss over the rows in `order`, and its gradient as [weight, bias, ...].");
+}
+
+}  // namespace
+
+void bind_network(py::module_& m) {
+  bind_class<float>(m, "Network32");
+  bind_class<double>(m, "Network64");
+}
+
+}  // namespace fastmlp
