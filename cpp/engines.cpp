@@ -1,4 +1,4 @@
-// The list of engines. Only this file and CMakeLists.txt name an instruction set or a device.
+// The list of engines. Only this file and cpu/CMakeLists.txt name an instruction set or a device.
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
