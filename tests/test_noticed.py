@@ -656,6 +656,38 @@ def test_class_weights_in_another_order_are_of_the_same_fit(tmp_path):
     same_models(clf, right.fit(X, y))
 
 
+OTHER = {
+    "hidden_layer_sizes": (4,), "activation": "tanh", "solver": "sgd", "alpha": 0.5,
+    "batch_size": 70, "learning_rate": "step", "learning_rate_init": 0.5, "power_t": 0.1,
+    "max_iter": 5, "shuffle": False, "random_state": 1, "tol": 0.5, "warm_start": True,
+    "momentum": 0.5, "nesterovs_momentum": False, "early_stopping": True,
+    "validation_fraction": 0.2, "beta_1": 0.5, "beta_2": 0.5, "epsilon": 0.5,
+    "n_iter_no_change": 5, "max_fun": 5, "activation_alpha": 0.5, "maxout_pieces": 3,
+    "init": "auto", "l1": 0.5, "weight_decay": 0.5, "rho": 0.5, "dropout": 0.5, "max_norm": 0.5,
+    "clip_norm": 0.5, "learning_rate_decay": 0.5, "learning_rate_period": 5,
+    "learning_rate_period_mult": 5, "learning_rate_min": 1e-9, "warmup_epochs": 5,
+    "scoring": "loss", "max_time": 99.0, "loss": "squared_error", "label_smoothing": 0.5,
+    "class_weight": "balanced",
+}  # fmt: skip
+
+
+def test_every_parameter_tells_one_fit_from_another(tmp_path):
+    """A parameter that matters left out of what a checkpoint is held against."""
+    rate = Script(0.01, 4, raising(RuntimeError))
+    clf = MLPClassifier((3,), max_iter=6, random_state=0, learning_rate=rate,
+                        checkpoint=tmp_path / "fit")  # fmt: skip
+    with pytest.raises(RuntimeError):
+        clf.fit(X, y)
+    free = {"verbose", "n_jobs", "checkpoint", "checkpoint_every"}
+    given = clf.get_params()
+    assert given.keys() == OTHER.keys() | free
+    for name, value in OTHER.items():
+        with pytest.raises(ValueError, match=rf"is of another fit: {name} was .*, now it is "):
+            clf.set_params(**{name: value}).fit(X, y)
+        clf.set_params(**given)
+    assert clf.set_params(n_jobs=1, checkpoint_every=5).fit(X, y).n_iter_ == 6
+
+
 # --- other runtimes, callbacks, inspection -------------------------------------------------------
 
 
@@ -674,24 +706,35 @@ def test_each_parameter_that_scikit_learn_lacks_is_named(name, value):
         clf.to_sklearn()
 
 
-def test_callbacks_are_told_of_the_sample_weights():
-    """The weights left out of what callbacks are given."""
+def test_records_that_begin_in_scikit_learn():
+    """Records that are None left as they are, though early stopping is to come there."""
+    clf = MLPClassifier((3,), max_iter=2, random_state=0, warm_start=True).fit(X, y)
+    theirs = clf.set_params(early_stopping=True).to_sklearn()
+    assert theirs.validation_scores_ == []
+    assert theirs.best_validation_score_ == -np.inf
+    assert len(theirs.fit(X, y).validation_scores_) == 2
+
+
+def test_callbacks_are_told_of_the_sample_weights_and_of_the_most_epochs():
+    """The weights left out of what callbacks are given, or `max_iter`."""
     pytest.importorskip("sklearn.callback")
-    told = []
+    told, expected = [], []
 
     class Watcher:
         def setup(self, estimator, context): ...
 
         def teardown(self, estimator, context): ...
 
-        def on_fit_task_begin(self, estimator, context): ...
+        def on_fit_task_begin(self, estimator, context):
+            expected.append((context.task_name, context.max_subtasks))
 
         def on_fit_task_end(self, estimator, context, *, X, y, metadata):
             told.append(metadata)
 
     for given in (weight, None):
-        told.clear()
+        told.clear(), expected.clear()
         MLPClassifier((3,), max_iter=2).set_callbacks(Watcher()).fit(X, y, given)
+        assert expected == [("fit", 2), ("epoch", 0), ("epoch", 0)]
         assert len(told) == 3
         for metadata in told:
             if given is None:
@@ -699,6 +742,29 @@ def test_callbacks_are_told_of_the_sample_weights():
             else:
                 assert list(metadata) == ["sample_weight"]
                 np.testing.assert_array_equal(metadata["sample_weight"], weight)
+
+
+def test_every_task_that_callbacks_see_begin_ends():
+    """The iteration that L-BFGS begins and does not make, as it has converged, left without end."""
+    pytest.importorskip("sklearn.callback")
+    log = []
+
+    class Watcher:
+        def setup(self, estimator, context): ...
+
+        def teardown(self, estimator, context): ...
+
+        def on_fit_task_begin(self, estimator, context):
+            log.append(("begin", context.task_name, context.task_id))
+
+        def on_fit_task_end(self, estimator, context):
+            log.append(("end", context.task_name, context.task_id))
+
+    clf = MLPClassifier((), solver="lbfgs", tol=0.1, random_state=0).set_callbacks(Watcher())
+    made = clf.fit(X, y).n_iter_
+    assert 1 < made < 50
+    epochs = [(what, "epoch", i) for i in range(made + 1) for what in ("begin", "end")]
+    assert log == [("begin", "fit", 0), *epochs, ("end", "fit", 0)]
 
 
 def test_gradients_are_checked_with_the_sample_weights():
@@ -713,6 +779,19 @@ def test_gradients_are_checked_with_the_sample_weights():
     assert max(check_gradients(reg, X, targets, counts).values()) < 1e-6
     with pytest.raises(ValueError, match="'alpha' parameter of MLPRegressor"):
         check_gradients(reg.set_params(alpha=-1.0), X, z)
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_the_gradient_by_every_weight_is_checked(place):
+    """The first or the last weight left out: a sample at a kink of the loss moves one of them."""
+    W, b = linear(1)
+    rows = X.copy()
+    rows[5] = np.eye(4)[place]
+    reg = MLPRegressor("absolute_error", (), init=[W, b], alpha=0, **no_step).fit(rows, z)
+    assert check_gradients(reg, rows, z)["coefs_[0]"] < 1e-6
+    targets = z.copy()
+    targets[5] = reg.predict(rows)[5] + 1e-9
+    assert check_gradients(reg, rows, targets)["coefs_[0]"] > 1e-3
 
 
 def test_gradients_of_weights_that_cannot_be_written_to_are_checked(tmp_path):
