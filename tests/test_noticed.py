@@ -3,6 +3,7 @@
 What is right is computed in NumPy here, or by scikit-learn. Each docstring names the change.
 """
 
+import os
 import threading
 import warnings
 
@@ -189,6 +190,20 @@ def test_lbfgs_stops_at_its_tolerance():
     assert iterations[0] < iterations[1] < iterations[2]
 
 
+@pytest.mark.parametrize("limit", ["clip_norm", "max_norm"])
+def test_a_limit_that_is_never_reached_changes_nothing(limit):
+    """A random number drawn for another option than dropout: the shuffles are then others.
+
+    Not with each seed, for shuffles pass over numbers beyond the rows that are left.
+    """
+    for seed in range(4):
+        common = {"hidden_layer_sizes": (5,), "max_iter": 2, "batch_size": 30, "random_state": seed}
+        clf = MLPClassifier(**{limit: 1e9}, **common).fit(X, y)
+        plain = neural_network.MLPClassifier(**common).fit(X, y)
+        for one, other in zip(clf.coefs_, plain.coefs_, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-10)
+
+
 def test_a_batch_of_all_samples_needs_no_warning():
     """`batch_size` equal to the number of samples said to be too large."""
     with warnings.catch_warnings():
@@ -340,7 +355,7 @@ def test_class_weights_are_of_the_training_samples_alone():
 
 def test_scorers_get_the_most_probable_class_of_soft_targets():
     """The probabilities themselves handed to a scorer as y."""
-    soft = rng.dirichlet([1, 1, 1], n)
+    soft = np.random.default_rng(1).dirichlet([1, 1, 1], n)
     clf = MLPClassifier((), loss="kl_divergence", scoring="accuracy", init=linear(3), **no_step)
     clf.fit(X, soft, X_val=X[::2], y_val=soft[::2])
     expected = accuracy_score(soft[::2].argmax(axis=1), clf.predict(X[::2]))
@@ -357,6 +372,19 @@ def test_a_warm_start_on_given_samples_begins_with_their_own_score():
     expected = accuracy_score(other, clf.predict(X))
     assert clf.best_validation_score_ == pytest.approx(expected)
     assert expected < 0.2
+
+
+def test_a_warm_start_on_samples_set_aside_begins_with_their_own_score():
+    """The best score on samples that were given taken for one on the samples set aside."""
+    clf = MLPClassifier((), early_stopping=True, warm_start=True, max_iter=1, random_state=3,
+                        init=linear(3), learning_rate_init=1e-300)  # fmt: skip
+    clf.fit(X, y, X_val=X, y_val=clf.fit(X, y).predict(X))
+    assert clf.best_validation_score_ == 1
+    clf.fit(X, y)
+    rows = train_test_split(np.arange(n), test_size=0.1, random_state=3)[1]
+    expected = accuracy_score(y[rows], clf.predict(X[rows]))
+    assert expected < 0.9
+    assert clf.best_validation_score_ == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
@@ -459,6 +487,20 @@ def test_a_failed_adaline_leaves_the_costs_of_the_earlier_one(method):
     with np.errstate(all="ignore"), pytest.raises(ValueError, match="diverged"):
         getattr(clf.set_params(eta0=1e300), method)(X * 1e100, y > 0)
     assert clf.loss_curve_ == costs
+
+
+def test_an_interrupt_warns_at_the_line_of_the_call():
+    """A warning that points into contextlib."""
+
+    class Interrupted(np.random.RandomState):
+        def permutation(self, x):
+            raise KeyboardInterrupt
+
+    clf = Adaline(batch_size=10, random_state=Interrupted(0))
+    with pytest.warns(UserWarning, match="interrupted") as caught:
+        clf.fit(X, y > 0)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert clf.n_iter_ == 0
 
 
 # --- single layers -------------------------------------------------------------------------------
@@ -606,6 +648,16 @@ def test_a_single_number_beyond_float32_is_refused_without_a_warning(layout):
             reg.partial_fit(layout([[1e300]]), [1.0])
 
 
+def test_targets_are_judged_as_the_network_takes_them():
+    """`y` itself held against the range of the loss: in float32 its smallest value may be 0."""
+    targets = np.full(n, 1e-60)
+    MLPRegressor("gamma", (), max_iter=1).fit(X, targets)
+    with pytest.raises(
+        ValueError, match=r"valid range of the loss 'gamma': must be > 0, got 1e-60"
+    ):
+        MLPRegressor("gamma", (), max_iter=1).fit(X.astype(np.float32), targets)
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 
@@ -621,6 +673,28 @@ def test_nothing_is_saved_that_could_not_be_loaded(tmp_path):
         with pytest.raises(ValueError, match="cannot be saved: The 'tol' parameter"):
             clf.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+def test_whole_numbers_of_up_to_64_bits_are_saved(tmp_path):
+    """Another limit on them."""
+    clf = MLPClassifier((3,), max_iter=1).fit(X, y)
+    for weights in ({2**64 - 1: 2.0}, {-(2**63): 2.0}):
+        copy = saved(clf.set_params(class_weight=weights), tmp_path / "model")
+        assert copy.class_weight == weights
+    before = (tmp_path / "model").read_bytes()
+    with pytest.raises(ValueError, match=r"class_weight is .*which a file cannot hold"):
+        clf.set_params(class_weight={2**64: 2.0}).save(tmp_path / "model")
+    assert (tmp_path / "model").read_bytes() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_nothing_but_a_file_is_replaced(tmp_path):
+    """A pipe, or a device such as /dev/null, replaced by the model."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no file that could be replaced"):
+        MLPClassifier((3,), max_iter=1).fit(X, y).save(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_a_solvers_state_may_be_infinite(tmp_path):
@@ -686,6 +760,15 @@ def test_every_parameter_tells_one_fit_from_another(tmp_path):
             clf.set_params(**{name: value}).fit(X, y)
         clf.set_params(**given)
     assert clf.set_params(n_jobs=1, checkpoint_every=5).fit(X, y).n_iter_ == 6
+
+
+def test_a_checkpoint_of_long_rows(tmp_path):
+    """Rows of over 4 MiB, of which less than one is hashed at a time: none at all."""
+    rows = np.zeros((2, 2**19 + 1))
+    rows[1] = 1
+    common = {"hidden_layer_sizes": (), "max_iter": 1, "random_state": 0}
+    clf = MLPClassifier(checkpoint=tmp_path / "fit", **common).fit(rows, [0, 1])
+    same_models(clf, MLPClassifier(**common).fit(rows, [0, 1]))
 
 
 # --- other runtimes, callbacks, inspection -------------------------------------------------------
