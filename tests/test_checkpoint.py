@@ -6,7 +6,6 @@ import os
 import pathlib
 import signal
 import sys
-import threading
 import time
 import types
 
@@ -20,7 +19,7 @@ from sklearn.metrics import accuracy_score, make_scorer
 from fastmlp import MLPClassifier, MLPRegressor, _native, load
 from fastmlp.core import container, files
 from fastmlp.training import checkpoint
-from tests.conftest import SLOWNESS
+from tests.midst import moments, signal_after, told
 from tests.test_saving import bits
 
 pytestmark = pytest.mark.filterwarnings(
@@ -191,65 +190,83 @@ KILLED = {
 }  # fmt: skip
 
 
+def kill_after_work(seconds):
+    """Let the system end this process, at whatever point of its work it then is."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)  # of the processor; SIGPROF ends it on the spot
+
+
+def kill_at_sync(writes):
+    """End this process in the midst of writing a file, some number of writings from now."""
+    sync, left = os.fsync, [writes]
+
+    def ending(file):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(file)
+
+    os.fsync = ending
+
+
 @pytest.mark.forks
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.usefixtures("time_limit")
 @pytest.mark.parametrize(("parameters", "every", "X"), KILLED.values(), ids=KILLED)
 def test_a_process_that_is_killed_at_random_moments(parameters, every, X, tmp_path):
-    """Ten times each, thirty in all; a moment may be in the middle of writing the file."""
+    """Ten times each, thirty in all; every third in the middle of writing the file."""
     path, result = tmp_path / "fit", tmp_path / "result"
     y = np.arange(len(X)) % 4
     clf = MLPClassifier(**parameters, random_state=0, tol=0, n_jobs=1)
-    start = time.perf_counter()
+    start = time.process_time()
     expected = repr(attributes(clone(clf).fit(X, y)))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     clf.set_params(checkpoint=path, checkpoint_every=every)
     random = np.random.default_rng(len(X))
-    kills, files, ends = 0, set(), 0
+    kills, files, ends, signals = 0, set(), 0, []
     while kills < 10 or not ends:
         child = os.fork()
         if not child:
             try:
+                if kills % 3 == 2 and kills < 10:
+                    kill_at_sync(random.integers(2, 8))
+                elif kills < 10:
+                    kill_after_work(random.uniform(0.001, seconds / 2))
                 result.write_text(repr(attributes(clf.fit(X, y))))
             finally:
                 os._exit(0)
-        if kills < 10:
-            time.sleep(random.uniform(0, seconds / 2))
-            os.kill(child, signal.SIGKILL)
+        random.random()  # the next child draws other moments
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
-            assert os.WTERMSIG(status) == signal.SIGKILL
+            signals.append(os.WTERMSIG(status))
             kills += 1
             files |= {path.read_bytes()} if path.exists() else set()
         else:
             ends += 1
             assert result.read_text() == expected
             assert os.listdir(tmp_path) == ["result"]
+    assert set(signals) == {signal.SIGPROF, signal.SIGKILL}
     assert len(files) > 3
 
 
 @pytest.fixture(params=[SystemExit, KeyboardInterrupt])
 def signalled(request):
-    """Calls a function and sends it SIGTERM after a while, whose handler raises one or the other;
+    """Calls a function and sends it SIGTERM after an event, whose handler raises one or the other;
     what the function returns, None where it raised."""
 
-    def call(function, after):
+    def call(function, event):
         def handler(*_):
             raise request.param
 
         earlier = signal.signal(signal.SIGTERM, handler)
-        sender = threading.Timer(after * SLOWNESS, os.kill, (os.getpid(), signal.SIGTERM))
-        sender.start()
         try:
-            if request.param is SystemExit:
-                with pytest.raises(SystemExit):
-                    function()
-                return None
-            with pytest.warns(UserWarning, match="interrupted"):
-                return function()
+            with signal_after(event, signal.SIGTERM):
+                if request.param is SystemExit:
+                    with pytest.raises(SystemExit):
+                        function()
+                    return None
+                with pytest.warns(UserWarning, match="interrupted"):
+                    return function()
         finally:
-            sender.cancel()  # where the function was done before
-            sender.join()
             signal.signal(signal.SIGTERM, earlier)
 
     return call
@@ -272,7 +289,8 @@ def test_an_interrupted_fit_goes_on_where_it_was(signalled, tmp_path):
     clf = MLPClassifier(**INTERRUPTED, checkpoint=path)
     before = 0
     for _ in range(2):
-        interrupted = signalled(lambda: clf.fit(TWICE, y), after=0.25)
+        with told("train", asked=True) as a_step:
+            interrupted = signalled(lambda: clf.fit(TWICE, y), a_step)
         rows, counted, _, _, steps = checkpoint.Checkpoint(path, 60.0).state["epoch"]
         assert rows == counted == 20 * steps
         assert before < steps < 6000
@@ -287,7 +305,8 @@ def test_interrupted_short_epochs_go_on_where_they_were(signalled, tmp_path):
     path = tmp_path / "fit"
     parameters = {"max_iter": 10**6, "n_iter_no_change": np.inf, "checkpoint": path}
     clf = make(parameters, y)
-    signalled(lambda: clf.fit(X, y), after=0.3)
+    with told("train", 150) as event:
+        signalled(lambda: clf.fit(X, y), event)
     state = checkpoint.Checkpoint(path, 60.0).state
     epochs = state["records"]["n_iter_"] + (state["epoch"] is not None)
     assert epochs > 100
@@ -335,8 +354,9 @@ def test_an_interrupted_fit_of_lbfgs_goes_on_where_it_was(signalled, tmp_path):
                   "random_state": 0}  # fmt: skip
     expected = MLPClassifier(**parameters).fit(LARGE, y)
     clf = MLPClassifier(**parameters, checkpoint=path, checkpoint_every=1000)
-    if signalled(lambda: clf.fit(LARGE, y), after=0.5) is not None:
-        assert 0 < clf.n_iter_ < 60
+    with told("gradient", 10) as event:
+        interrupted = signalled(lambda: clf.fit(LARGE, y), event)
+    assert interrupted is None or 0 < clf.n_iter_ < 60
     evaluated = len(checkpoint.Checkpoint(path, 60.0).state["evaluations"])
     calls = []
     gradient = _native.Network32.gradient
@@ -407,23 +427,33 @@ def test_every_so_many_epochs_or_seconds(every, expected, solver, tmp_path, monk
 
 def test_seconds_count_within_an_epoch_too(tmp_path, monkeypatch):
     epochs = epochs_written(monkeypatch)
-    MLPClassifier((200, 200), batch_size=8, max_iter=1, checkpoint=tmp_path / "fit",
-                  checkpoint_every=0.1).fit(LARGE, np.arange(len(LARGE)) % 4)  # fmt: skip
+    MLPClassifier((300, 300), batch_size=8, max_iter=1, checkpoint=tmp_path / "fit",
+                  checkpoint_every=1e-9).fit(LARGE, np.arange(len(LARGE)) % 4)  # fmt: skip
     assert len(epochs) > 3
     assert set(epochs) == {0}
 
 
 def test_a_fit_ends_by_its_time_limit(tmp_path, monkeypatch):
     """The seconds before the process was ended count; a fit that ends in time leaves no file."""
-    clf = make({"max_iter": 10**6, "tol": 0, "n_iter_no_change": np.inf, "max_time": 0.5}, y,
+    clf = make({"max_iter": 10**6, "tol": 0, "n_iter_no_change": np.inf, "max_time": 3600.0}, y,
                checkpoint=tmp_path / "fit", checkpoint_every=0.4)  # fmt: skip
+    start = time.monotonic()
     with monkeypatch.context() as patch:
         ends_after(2, patch)
         with pytest.raises(Ended):
             clf.fit(X, y)
-    start = time.perf_counter()
-    clf.fit(X, y)
-    assert time.perf_counter() - start < 0.3
+    most = time.monotonic() - start
+    restore = _checkpoint.Checkpoint.restore
+
+    def restored(self, restores):
+        assert 0.4 <= self.state["seconds"] <= most
+        self.state["seconds"] += 3599.5  # as if it had been at work for longer
+        restore(self, restores)
+
+    monkeypatch.setattr(_checkpoint.Checkpoint, "restore", restored)
+    ends = moments(clf.set_params(verbose=True).fit, X, y)
+    # an epoch that ends when the rest of the time is over is the last one
+    assert sum(end > ends[0] + 0.1 for end in ends) <= 1
     assert not os.listdir(tmp_path)
 
 
@@ -435,7 +465,7 @@ def test_partial_fit_has_no_checkpoint(tmp_path):
 def test_the_file_is_of_the_models_size(tmp_path, monkeypatch):
     """Weights, adam's two moments, the order of rows; no data."""
     path = tmp_path / "fit"
-    many = rng.random((3000, 200))
+    many = np.random.default_rng(1).random((3000, 200))
     ends_after(3, monkeypatch)
     with pytest.raises(Ended):
         MLPClassifier((50,), checkpoint=path, checkpoint_every=1).fit(many, np.arange(3000) % 2)
