@@ -502,7 +502,7 @@ def test_divergence_is_an_error_that_says_what_to_do_and_keeps_the_earlier_model
         estimator.solver != "lbfgs" and estimator.clip_norm is None
     )
     assert not hasattr(estimator, "coefs_")
-    reg = MLPRegressor(hidden_layer_sizes=(5,), max_iter=5).fit(X_iris, y_iris)
+    reg = MLPRegressor(hidden_layer_sizes=(5,), max_iter=5, random_state=0).fit(X_iris, y_iris)
     before = dict(vars(reg))
     with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
         reg.set_params(solver="sgd", learning_rate_init=1e10).fit(X_iris * 1e100, y_iris)

@@ -304,9 +304,9 @@ def test_warnings_are_the_same():
     for module in (fastmlp, neural_network):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            module.MLPClassifier(max_iter=2, batch_size=1000).fit(X, y[:, None])
-            module.MLPRegressor(max_iter=2, solver="lbfgs").fit(X, y)
-            module.MLPRegressor(max_fun=2, solver="lbfgs").fit(X, y)
+            module.MLPClassifier(max_iter=2, batch_size=1000, random_state=0).fit(X, y[:, None])
+            module.MLPRegressor(max_iter=2, solver="lbfgs", random_state=0).fit(X, y)
+            module.MLPRegressor(max_fun=2, solver="lbfgs", random_state=0).fit(X, y)
         texts.append([(w.category, str(w.message)) for w in caught])
     assert texts[0] == texts[1]
     assert len(texts[0]) == 5
