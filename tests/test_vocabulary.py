@@ -22,6 +22,7 @@ from sklearn.model_selection import GridSearchCV
 from fastmlp import MLPClassifier, MLPRegressor, _native
 from fastmlp.inspection import check_gradients
 from tests import reference
+from tests.midst import moments
 from tests.test_core import NETWORKS, PARAMETERS, PIECES, hidden_layers, network_of, problem
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -153,7 +154,7 @@ def test_every_solver_trains(Estimator, solver):
     )  # fmt: skip
     model.set_params(solver=solver, learning_rate_init=rate, batch_size=20)
     assert model.fit(X_iris, y_iris).score(X_iris, y_iris) > 0.85
-    again = clone(model).fit(X_iris[:, ::1], y_iris)
+    again = clone(model).fit(X_iris.copy(order="F"), y_iris)
     np.testing.assert_array_equal(again.coefs_[0], model.coefs_[0])
 
 
@@ -551,12 +552,14 @@ def test_max_time(solver):
     X = rng.randn(20000, 100)
     y = rng.randint(2, size=20000)
     model = MLPClassifier((200,), max_time=0.3, solver=solver, max_iter=100_000, tol=0,
-                          max_fun=10**9, n_iter_no_change=np.inf)  # fmt: skip
-    start = time.perf_counter()
+                          max_fun=10**9, n_iter_no_change=np.inf, verbose=True)  # fmt: skip
+    start = time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)  # the user asked for it
-        model.fit(X, y)
-    assert 0.25 < time.perf_counter() - start < 3
+        ends = moments(model.fit, X, y)
+    assert time.monotonic() - start > 0.3
+    # one that ends when the time is over is the last one
+    assert sum(end > ends[0] + 0.3 for end in ends) <= 1
     assert model.predict(X).shape == (20000,)
     assert np.isfinite(model.loss_)
 
@@ -564,9 +567,8 @@ def test_max_time(solver):
 def test_max_time_ends_within_an_epoch():
     X = np.zeros((400_000, 50), np.float32)
     model = MLPClassifier((300, 300), max_time=0.2, batch_size=32)
-    start = time.perf_counter()
     model.fit(X, np.arange(400_000) % 2)
-    assert time.perf_counter() - start < 5  # an epoch would take some 20 seconds
+    assert 0 < model.t_ < 100_000  # rows; all of them would take some 20 seconds
     assert model.n_iter_ == 1
     assert np.isfinite(model.loss_)
 
@@ -1165,9 +1167,17 @@ def test_going_on_with_other_losses_or_limits():
 def test_class_weights_are_those_of_the_fit():
     weights = {0: 2.0, 2: 3.0}
     model = MLPClassifier((4,), class_weight=weights, max_iter=3, random_state=0)
-    few = y_iris < 2
-    model.partial_fit(X_iris[few], y_iris[few], classes=[0, 1, 2])
-    model.fit(X_iris, y_iris, X_val=X_iris[few], y_val=y_iris[few])
+    few, classes = y_iris < 2, [0, 1, 2]  # of a class with a weight there is no sample
+    model.partial_fit(X_iris[few], y_iris[few], classes=classes)
+    plain = MLPClassifier((4,), max_iter=3, random_state=0)
+    plain.partial_fit(X_iris[few], y_iris[few], classes, np.array([2.0, 1.0])[y_iris[few]])
+    np.testing.assert_array_equal(model.coefs_[0], plain.coefs_[0])
+    model.fit(X_iris, y_iris, X_val=X_iris[few], y_val=y_iris[few])  # which are as they are
+    plain.fit(X_iris, y_iris, np.array([2.0, 1.0, 3.0])[y_iris])
+    np.testing.assert_array_equal(model.coefs_[0], plain.coefs_[0])
+    proba = model.predict_proba(X_iris[few])
+    loss = log_loss(y_iris[few], proba, labels=classes)
+    assert model.validation_loss_curve_[-1] == pytest.approx(loss)
     rare = y_iris[45:60]  # 5 of class 0, 10 of class 1
     model = MLPClassifier((4,), class_weight="balanced", max_iter=3, random_state=0, alpha=0)
     model.fit(X_iris[45:60], rare)
