@@ -21,6 +21,7 @@ from sklearn.exceptions import DataConversionWarning
 
 from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron
 from tests import reference
+from tests.conftest import LIMIT
 from tests.test_core import hidden_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -423,7 +424,7 @@ assert not np.allclose(fit(X[:-2000], y[:-2000]).coefs_[0], reg.coefs_[0], rtol=
 
 def test_more_than_2_to_the_31_elements(tmp_path):
     run = subprocess.run([sys.executable, "-c", MANY, str(tmp_path / "X")], capture_output=True,
-                         text=True, timeout=600, check=False)  # fmt: skip
+                         text=True, timeout=LIMIT, check=False)  # fmt: skip
     assert run.returncode == 0, run.stderr
 
 
@@ -471,7 +472,7 @@ clf.set_params(hidden_layer_sizes=(4,), solver="adam").fit(X, y).predict(X)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_out_of_memory_names_the_sizes_and_leaves_the_estimator():
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", MEMORY], capture_output=True,
-                         text=True, timeout=100, check=False)  # fmt: skip
+                         text=True, timeout=LIMIT, check=False)  # fmt: skip
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
     assert len(lines) == 6, lines

@@ -10,11 +10,13 @@ import zlib
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.utils import check_array
 from threadpoolctl import threadpool_limits
 
 import fastmlp
 from fastmlp import MLPClassifier, MLPRegressor, _native
 from fastmlp.core.threads import n_threads
+from tests.conftest import LIMIT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -63,7 +65,7 @@ from fastmlp import MLPClassifier
 from sklearn.datasets import load_digits
 X, y = load_digits(return_X_y=True)
 fit = MLPClassifier(max_iter=60, random_state=0, n_iter_no_change=np.inf).fit
-fit(X, y); start = time.perf_counter(); fit(X, y); print(time.perf_counter() - start)
+fit(X, y); start = time.process_time(); fit(X, y); print(time.process_time() - start)
 """
 
 
@@ -73,8 +75,8 @@ def test_four_fits_at_once_share_two_cores_without_collapse():
     alone = min(float(run(FIT_SECONDS)[0]) for _ in range(2))
     fits = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", FIT_SECONDS],
                              stdout=subprocess.PIPE) for _ in range(4)]  # fmt: skip
-    seconds = [float(fit.communicate(timeout=120)[0]) for fit in fits]
-    assert np.median(seconds) < 16 * alone
+    seconds = [float(fit.communicate(timeout=LIMIT)[0]) for fit in fits]
+    assert np.median(seconds) < 4 * alone
 
 
 # --- memory --------------------------------------------------------------------------------------
@@ -129,6 +131,7 @@ import numpy as np
 import scipy.sparse
 from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron, _native, load
 warnings.simplefilter("ignore")
+np.random.seed(0)
 X, y = np.random.default_rng(0).random((300, 64), np.float32), np.arange(300) % 3
 S = scipy.sparse.csr_array(X > 0.9, dtype=np.float64)
 path = os.path.join(tempfile.mkdtemp(), "model")
@@ -217,20 +220,21 @@ def test_arrays_of_all_layouts_train_the_same_model(tmp_path):
 def best_seconds(call, repeats=200, rounds=10):
     times = []
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(repeats):
             call()
-        times.append((time.perf_counter() - start) / repeats)
+        times.append((time.process_time() - start) / repeats)
     return min(times)
 
 
 @pytest.mark.measures
 def test_one_row_is_predicted_at_once_and_checked_all_the_same():
-    """Some 10 us on a quiet machine; scikit-learn's validation alone takes 70."""
+    """In a seventh of the time that scikit-learn's validation alone takes, some 10 us of 80."""
     clf = MLPClassifier(max_iter=2).fit(X_digits, y_digits)
     row = X_digits[:1]
-    assert best_seconds(lambda: clf.predict_proba(row)) < 40e-6
-    assert best_seconds(lambda: clf.predict(row)) < 45e-6
+    validation = best_seconds(lambda: check_array(row))
+    assert best_seconds(lambda: clf.predict_proba(row)) < 0.4 * validation
+    assert best_seconds(lambda: clf.predict(row)) < 0.45 * validation
     for value, message in [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")]:
         wrong = row.copy()
         wrong[0, 5] = value
@@ -250,10 +254,11 @@ def test_one_row_is_predicted_at_once_and_checked_all_the_same():
 @pytest.mark.measures
 def test_import_takes_little_more_than_scikit_learn():
     # scikit-learn's callbacks, which ours build on, import rich where it is installed: 20 ms more
-    code = "import sys; sys.modules['rich'] = None; "
-    code += "import time, sklearn.base; t = time.perf_counter(); import fastmlp; "
-    code += "print(time.perf_counter() - t)"
-    assert min(float(run(code)[0]) for _ in range(5)) < 0.030
+    code = "import sys; sys.modules['rich'] = None; from time import process_time; "
+    code += "t = process_time(); import sklearn.base; theirs = process_time() - t; "
+    code += "t = process_time(); import fastmlp; print(process_time() - t, theirs)"
+    ours, theirs = np.min([np.array(run(code), float) for _ in range(5)], axis=0)
+    assert ours < 0.02 * theirs
     loaded = run(
         "import sklearn.base, sys; before = set(sys.modules); import fastmlp; "
         "print(*set(sys.modules) - before)"
