@@ -443,14 +443,14 @@ def test_a_fit_ends_by_its_time_limit(tmp_path, monkeypatch):
         with pytest.raises(Ended):
             clf.fit(X, y)
     most = time.monotonic() - start
-    restore = _checkpoint.Checkpoint.restore
+    begins = checkpoint.Checkpoint.begins
 
-    def restored(self, restores):
+    def restored(self, training):
         assert 0.4 <= self.state["seconds"] <= most
         self.state["seconds"] += 3599.5  # as if it had been at work for longer
-        restore(self, restores)
+        begins(self, training)
 
-    monkeypatch.setattr(_checkpoint.Checkpoint, "restore", restored)
+    monkeypatch.setattr(checkpoint.Checkpoint, "begins", restored)
     ends = moments(clf.set_params(verbose=True).fit, X, y)
     # an epoch that ends when the rest of the time is over is the last one
     assert sum(end > ends[0] + 0.1 for end in ends) <= 1
