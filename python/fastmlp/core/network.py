@@ -75,9 +75,15 @@ class Blocks(NamedTuple):
 
     def unflat(self, vector: Array, dtype: npt.DTypeLike) -> "Blocks":
         """Blocks of the same shapes whose `flat` is a vector."""
-        ends = np.cumsum([array.size for array in self.in_flat_order()])
-        parts = iter(np.split(vector.astype(dtype), ends[:-1]))
-        return self.map(lambda array: next(parts).reshape(array.shape))
+        vector = vector.astype(dtype)
+        end = 0
+
+        def part(array: Array) -> Array:
+            nonlocal end
+            begin, end = end, end + array.size
+            return vector[begin:end].reshape(array.shape)
+
+        return self.map(part)
 
     def map(self, function: Callable[[Array], Array]) -> "Blocks":
         """Blocks of what a function makes of each array, called in the flat order."""

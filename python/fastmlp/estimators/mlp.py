@@ -208,7 +208,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, BaseEstimat
         training = make_training(
             architecture, blocks, data, validation_input, random, new=new, incremental=incremental
         )
-        self._identify(checkpoint, training, blocks, random)
+        if not checkpoint.is_idle:
+            self._identify(checkpoint, training, blocks, random)
         callbacks = Callbacks(self, X, data.y, sample_weight, self._parameter_attributes)
         training.watchers = Watchers([checkpoint, callbacks])
         blocks = training.run()

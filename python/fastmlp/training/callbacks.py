@@ -51,24 +51,21 @@ class Callbacks(Watcher):
         self.fitted_attributes = fitted_attributes
         self.fit: Any = None  # their contexts, where there are any
         self.epoch: Any = None
+        self.is_idle = not getattr(estimator, "_skl_callbacks", None)
 
     def begins(self, training: Training) -> None:
         """Tell of the fit."""
         estimator = training.estimator
-        if getattr(estimator, "_skl_callbacks", None):
-            self.fit = estimator._init_callback_context(max_subtasks=estimator.max_iter)
-            self.fit.call_on_fit_task_begin(**self.about)
+        self.fit = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+        self.fit.call_on_fit_task_begin(**self.about)
 
     def epoch_begins(self, training: Training) -> None:
         """Tell of an epoch."""
-        if self.fit is not None:
-            self.epoch = self.fit.subcontext(task_name="epoch")
-            self.epoch.call_on_fit_task_begin(**self.about)
+        self.epoch = self.fit.subcontext(task_name="epoch")
+        self.epoch.call_on_fit_task_begin(**self.about)
 
     def epoch_ended(self, training: Training) -> bool:
         """Tell of its end; whether a callback wants to stop."""
-        if self.epoch is None:
-            return False
         epoch, self.epoch = self.epoch, None
         return bool(
             epoch.call_on_fit_task_end(
@@ -86,7 +83,6 @@ class Callbacks(Watcher):
             return
         if self.epoch is not None:
             self.epoch.call_on_fit_task_end(estimator=self.about["estimator"])
-        if self.fit is not None:
-            self.fit.call_on_fit_task_end(
-                **self.about, reconstruction_attributes=self.fitted_attributes(blocks)
-            )
+        self.fit.call_on_fit_task_end(
+            **self.about, reconstruction_attributes=self.fitted_attributes(blocks)
+        )

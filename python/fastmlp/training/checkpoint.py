@@ -66,6 +66,7 @@ class Checkpoint(Watcher):
 
     def __init__(self, path: str | os.PathLike[str] | None, every: float) -> None:
         self.path: str | None = None
+        self.is_idle = path is None
         self.every = every
         self.state: dict[str, Any] | None = None
         self._epochs: int | None = None  # that the state has which was written last
@@ -159,8 +160,6 @@ class Checkpoint(Watcher):
         ValueError
             The state is not one of such a training.
         """
-        if self.path is None:
-            return
         if self.state is not None:
             with prefixed_errors(f"{self._what} cannot be used"):
                 try:
@@ -172,7 +171,7 @@ class Checkpoint(Watcher):
 
     def epoch_begins(self, training: Training) -> None:
         """Write the file where it is due."""
-        if self.path is None or training.within_epoch:
+        if training.within_epoch:
             return
         training.remember_progress()
         if self._is_due(training.n_iter):
@@ -180,8 +179,6 @@ class Checkpoint(Watcher):
 
     def steps_made(self, training: Training) -> None:
         """Write the file where it is due within an epoch."""
-        if self.path is None:
-            return
         training.remember_progress()
         if training.has_rows_left and monotonic() > self.wake_at:
             self._write(training)
@@ -198,8 +195,9 @@ class Checkpoint(Watcher):
 
     def ended(self, training: Training, blocks: Blocks | None) -> None:
         """Remove the file, unless an exception has left it for the next call."""
-        if self.path is None or self._stays or self._epochs is None:
+        if self._stays or self._epochs is None:
             return
+        assert self.path is not None
         try:
             os.unlink(self.path)
         except OSError as error:

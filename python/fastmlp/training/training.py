@@ -20,12 +20,15 @@ class Watcher:
 
     Attributes
     ----------
+    is_idle : bool
+        Whether there is nothing for it to do, so that it need not be told.
     needs_state : bool
         Whether it will ask for ``training.state()``.
     wake_at : float
         When it wants to be told of steps within an epoch, on the monotonic clock.
     """
 
+    is_idle: bool = False
     needs_state: bool = False
     wake_at: float = np.inf
 
@@ -53,7 +56,7 @@ class Watchers(Watcher):
     """Several watchers, told in their order, and in the reverse order of the end."""
 
     def __init__(self, watchers: Iterable[Watcher] = ()) -> None:
-        self.watchers = list(watchers)
+        self.watchers = [watcher for watcher in watchers if not watcher.is_idle]
         self.needs_state = any(watcher.needs_state for watcher in self.watchers)
 
     @property
