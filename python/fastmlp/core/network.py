@@ -16,9 +16,6 @@ ALIASES = {"silu": "swish"}
 ACTIVATION_NAMES = (*_native.ACTIVATIONS, *ALIASES)
 
 
-_NEW_EPOCH = Epoch()
-
-
 class Blocks(NamedTuple):
     """Numbers for all parameters of a network: themselves, a gradient, or a state of a solver.
 
@@ -236,12 +233,12 @@ class Network:
         return Blocks.from_core(self._native.read(slot), self.hidden)
 
     def train(
-        self, samples: Samples, order: Order | None, *, epoch: Epoch = _NEW_EPOCH, **options: Any
+        self, samples: Samples, order: Order | None, epoch: Epoch, options: dict[str, Any]
     ) -> tuple[Epoch, BaseException | None]:
         """Make the steps over the rows in `order` that the epoch has not yet come to.
 
         Returns how far the epoch has come, and what a signal's handler or ``options["stop"]``
-        raised between two steps, or None. The other options are those of the native `train`.
+        raised between two steps, or None. The options are those of the native `train`.
         """
         reached, raised = self._native.train(
             samples.rows, samples.targets, samples.weights, order, epoch=epoch, **options

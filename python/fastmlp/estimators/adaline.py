@@ -17,7 +17,7 @@ from fastmlp.core.rules import (
     real,
 )
 from fastmlp.core.threads import n_threads
-from fastmlp.core.typing import Array
+from fastmlp.core.typing import Array, Epoch
 from fastmlp.core.warnings import warn
 from fastmlp.estimators.attributes import SINGLE_LAYER_ATTRIBUTES, count, numbers
 from fastmlp.estimators.base import all_or_nothing
@@ -190,19 +190,22 @@ class Adaline(SingleLayer):
         network.write(Blocks([coef.T], [intercept]))
         weights = samples.weights
         total = data.n if weights is None else float(weights.sum(dtype=np.float64))
-        threads = n_threads(None)
+        options = {
+            "solver": "sgd",
+            "steps": 0,
+            "rate": self.eta0,
+            "summed": True,
+            "bias_rate": float(self.fit_intercept),
+            "n_threads": n_threads(None),
+        }
         patience = Patience(self.tol)
 
         def epoch() -> float:
             reached, raised = network.train(
                 samples,
                 random.permutation(data.n) if self.shuffle and batch < data.n else None,
-                solver="sgd",
-                steps=0,
-                rate=self.eta0,
-                summed=True,
-                bias_rate=float(self.fit_intercept),
-                n_threads=threads,
+                Epoch(),
+                options,
             )
             if raised is not None:
                 raise raised

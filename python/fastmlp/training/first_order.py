@@ -4,6 +4,7 @@ Every random number is drawn from the estimator's ``RandomState`` in scikit-lear
 and biases layer by layer, the validation split, then one shuffle per epoch.
 """
 
+from math import isfinite
 from time import monotonic
 from typing import Any
 
@@ -78,6 +79,7 @@ class FirstOrderTraining(Training):
         self.n = data.n if train is None else len(train)
         self.best_blocks = blocks  # of early stopping; a warm start begins with the best so far
         self.permutation = np.arange(self.n)
+        self.patience = self._patience()
         self.rate = 0.0  # of the epoch at hand
         self.epoch: Epoch | None = None  # how far it has come; None between epochs
         self.remembered: tuple[dict[str, Any], dict[str, int]] | None = None
@@ -159,7 +161,7 @@ class FirstOrderTraining(Training):
             print(f"Iteration {e.n_iter_}, loss = {loss:.8f}")
             if self.validation is not None:
                 print(f"Validation score: {score:f}")
-        patience = self._patience()
+        patience = self.patience
         if e.early_stopping:
             patience.watch(-score)
             if score > e.best_validation_score_:
@@ -168,10 +170,10 @@ class FirstOrderTraining(Training):
         else:
             patience.watch(loss)
             e.best_loss_ = patience.best
-        e._no_improvement_count = patience.count
-        self.diverged = not np.isfinite(loss)
+        self.diverged = not isfinite(loss)
         if not self.diverged and self.optimizer.schedule.epoch_ended(e.t_, patience.count == 0):
-            e._no_improvement_count = 0
+            patience.count = 0
+        e._no_improvement_count = patience.count
 
     def _patience(self) -> Patience:
         """Patience with the loss, or minus the validation score, as the records have it."""
@@ -182,7 +184,7 @@ class FirstOrderTraining(Training):
     def _has_had_enough(self) -> bool:
         """Whether an epoch that was recorded is to be the last, although `max_iter` allows more."""
         e = self.estimator
-        if e._no_improvement_count > e.n_iter_no_change:
+        if self.patience.count > e.n_iter_no_change:
             what = "Validation score" if e.early_stopping else "Training loss"
             reason = (
                 f"{what} did not improve more than tol={e.tol:f} for "
@@ -190,7 +192,7 @@ class FirstOrderTraining(Training):
             )
             if self.optimizer.schedule.gives_up(reason, e.verbose):
                 return True
-            e._no_improvement_count = 0
+            self.patience.count = e._no_improvement_count = 0
         return self.one_epoch or monotonic() > self.deadline
 
     # --- what comes of them ----------------------------------------------------------------------
@@ -277,6 +279,7 @@ class FirstOrderTraining(Training):
     def _restore_progress(self, progress: dict[str, Any]) -> None:
         for name, value in progress["records"].items():
             setattr(self.estimator, name, value)
+        self.patience = self._patience()
         if progress["best"] is not None:
             self.best_blocks = Blocks.from_core(progress["best"], self.network.hidden)
         optimizer, schedule = self.optimizer, self.optimizer.schedule

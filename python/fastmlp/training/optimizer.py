@@ -64,14 +64,12 @@ class Optimizer:
         passed `until`, and what a signal's handler raised between two steps: a KeyboardInterrupt,
         or None.
         """
-        return network.train(
-            samples,
-            order,
-            solver=self.solver,
-            steps=self.steps,
-            rate=rate,
-            epoch=epoch,
-            stop=None if until == np.inf else lambda: monotonic() > until,
-            n_threads=threads,
+        options = {
             **self.options,
-        )
+            "solver": self.solver,
+            "steps": self.steps,
+            "rate": rate,
+            "stop": None if until == np.inf else lambda: monotonic() > until,
+            "n_threads": threads,
+        }
+        return network.train(samples, order, epoch, options)

@@ -62,7 +62,10 @@ class Watchers(Watcher):
     @property
     def wake_at(self) -> float:  # type: ignore[override]
         """The first time that one of them wants."""
-        return min((watcher.wake_at for watcher in self.watchers), default=np.inf)
+        earliest = np.inf
+        for watcher in self.watchers:
+            earliest = min(earliest, watcher.wake_at)
+        return earliest
 
     def begins(self, training: "Training") -> None:
         """Tell all."""
@@ -117,12 +120,7 @@ class Training(ABC):
         self.watchers = Watchers()
         self.threads = n_threads(estimator.n_jobs)
         self.began = monotonic()
-
-    @property
-    def deadline(self) -> float:
-        """When `max_time` is over, on the monotonic clock."""
-        max_time = self.estimator.max_time
-        return np.inf if max_time is None else self.began + float(max_time)
+        self.deadline = np.inf  # of `max_time`, on the monotonic clock
 
     def run(self) -> Blocks:
         """Train; returns the parameters that the estimator takes over.
@@ -133,6 +131,8 @@ class Training(ABC):
             Training diverged.
         """
         self.watchers.begins(self)
+        if self.estimator.max_time is not None:  # an earlier process may have spent some of it
+            self.deadline = self.began + float(self.estimator.max_time)
         with interruptible(), self._telling_of_failures():
             self._train()
         blocks = self._result()
