@@ -26,6 +26,7 @@ def initial_blocks(
     init: str | Callable[[tuple[int, ...], np.random.RandomState], Any] | Sequence[Any],
     dtype: npt.DTypeLike,
     random: np.random.RandomState,
+    activation: str = "",
 ) -> Blocks:
     """New weights, biases and slopes; the former two drawn layer by layer as in scikit-learn.
 
@@ -36,6 +37,8 @@ def initial_blocks(
         As `init` of the estimators.
     dtype : float32 or float64
     random : RandomState
+    activation : str, default=""
+        What scikit-learn's rule goes by where there is no hidden layer.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def initial_blocks(
     if 8 * n_weights > maxsize:
         raise MemoryError(f"Unable to allocate {n_weights:.3g} weights for hidden_layer_sizes.")
     if isinstance(init, str):
-        arrays = _by_rule(init, architecture, random)
+        arrays = _by_rule(init, architecture, random, activation)
     else:
         arrays = _given(init, shapes, random)
     arrays = [np.array(array, dtype=dtype, order="C") for array in arrays]
@@ -78,11 +81,14 @@ def _given(init: Any, shapes: list[tuple[int, ...]], random: np.random.RandomSta
     return arrays
 
 
-def _by_rule(init: str, architecture: Architecture, random: np.random.RandomState) -> list[Array]:
+def _by_rule(
+    init: str, architecture: Architecture, random: np.random.RandomState, activation: str
+) -> list[Array]:
     """Weights and biases, layer by layer, by the rule of this name."""
     activations = [(layer.activation, layer.parameter) for layer in architecture.hidden]
-    # scikit-learn's rule knows one activation: the bound of the output layer is by it as well
-    last = activations[-1] if activations and init == "glorot_uniform" else ("", 0.0)
+    # scikit-learn's rule knows one activation: the bound of the output layer is by it,
+    # too, and without hidden layers it still goes by the estimator's parameter
+    last = [(activation, 0.0), *activations][-1] if init == "glorot_uniform" else ("", 0.0)
     layers = zip(
         [*activations, last],
         architecture.fans(),
@@ -91,8 +97,8 @@ def _by_rule(init: str, architecture: Architecture, random: np.random.RandomStat
     )
     return [
         array
-        for (activation, parameter), fans, shape in layers
-        for array in _layer(init, activation, parameter, fans, shape, random)
+        for (name, parameter), fans, shape in layers
+        for array in _layer(init, name, parameter, fans, shape, random)
     ]
 
 

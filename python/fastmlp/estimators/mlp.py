@@ -413,7 +413,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, BaseEstimat
         self.t_ = 0
         self.n_layers_ = len(architecture.units)
         self.out_activation_ = _native.LINKS[architecture.loss]
-        return initial_blocks(architecture, self.init, dtype, random)
+        activation = self.activation if isinstance(self.activation, str) else ""
+        return initial_blocks(architecture, self.init, dtype, random, activation)
 
     def _differentiable_network(
         self, architecture: Architecture, samples: Samples, dtype: npt.DTypeLike
