@@ -25,9 +25,10 @@ def _check_features(estimator: Any) -> None:
 
 
 def check_classes_attribute(name: str, classes: Array) -> None:
-    """Check that class labels are in ascending order, and of a type that files can hold."""
-    ordered = len(classes) > 0 and bool(np.all(classes[:-1] < classes[1:]))
-    if not ordered or classes.dtype.kind not in "biufUO":
+    """Check that class labels are in ascending order, whatever their type."""
+    if np.any(classes != classes):
+        raise ValueError(f"{name} must be labels in ascending order, none of them NaN or NaT")
+    if not len(classes) or not np.all(classes[:-1] < classes[1:]):
         raise ValueError(f"{name} must be labels in ascending order")
 
 

@@ -262,7 +262,7 @@ def _labels(classes: Any) -> Array:
             "".join(listed).encode()
         return np.array(listed, dtype=object)
     labels = np.asarray(listed)
-    if labels.dtype.kind in "biuf":
+    if labels.dtype.kind in "biuf" and classes.dtype.kind not in "mM":  # times listed as counts
         with np.errstate(invalid="ignore"):  # out of range
             whole = labels.astype(np.int64)
         if whole.astype(object).tolist() == listed:
