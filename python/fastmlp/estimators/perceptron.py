@@ -121,10 +121,10 @@ class _OneAgainstRest:
         self.network, self.train, self.seed = network, train, seed
         self.score, self.patience, self.max_stale = score, patience, max_stale
         self.order = np.arange(n)
-        self.running = True
+        self.running = self.is_finite = True
 
     def run_epoch(self, stop: Callable[[], bool]) -> float:
-        """Train for an epoch; returns the mean cost, or NaN for weights that are no longer finite.
+        """Train for an epoch; returns the mean cost, which may overflow where the weights do not.
 
         Each epoch shuffles the order that the one before has left, with the same seed. `stop` is
         asked from time to time whether to end it.
@@ -135,10 +135,11 @@ class _OneAgainstRest:
         total, raised = self.network.epoch(order, stop)
         if raised is not None:
             raise raised
-        cost = total / len(order)
+        cost = np.inf if np.isnan(total) else total / len(order)  # 0 times a norm that overflows
         stored, _, intercept = self.network.read()
-        if not (np.isfinite(stored).all() and np.isfinite(intercept)):
-            return np.nan
+        self.is_finite = bool(np.isfinite(stored).all() and np.isfinite(intercept))
+        if not self.is_finite:
+            return cost
         # the score is of the weights as they are stored, whatever `scale` is, as in scikit-learn
         judged = cost if self.score is None else -self.score(stored, intercept)
         self.patience.watch(judged)
@@ -286,7 +287,7 @@ class Perceptron(SingleLayer):
 
             def epoch() -> float:
                 costs = run([p.run_epoch for p in problems if p.running])
-                self._require_finite(costs)
+                self._require_finite([p.is_finite for p in problems])
                 return float(np.sum(costs))
 
             self._run_epochs(epoch, lambda: not any(p.running for p in problems), max_iter)
@@ -295,11 +296,13 @@ class Perceptron(SingleLayer):
         # float64 for two classes, else of the weights' type: as scikit-learn has them
         dtype = None if len(trained) == 1 else coef.dtype
         intercept = np.array([b for _, _, b in trained], dtype)
-        self._require_finite(coef, intercept)  # of an epoch that was interrupted
+        self._require_finite(
+            [np.isfinite(coef).all(), np.isfinite(intercept).all()]
+        )  # of an epoch that was interrupted
         return coef, intercept
 
-    def _require_finite(self, *values: Any) -> None:
-        if not all(np.isfinite(value).all() for value in values):
+    def _require_finite(self, finite: Iterable[Any]) -> None:
+        if not all(finite):
             raise ValueError(
                 f"Floating-point under-/overflow occurred at epoch #{self.n_iter_ + 1}. "
                 "Scaling input data with StandardScaler or MinMaxScaler might help."
