@@ -1,18 +1,50 @@
 """What all estimators share: fits that take effect whole or not at all, weights, classes."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
 from numbers import Number
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import unique_labels
 
 from fastmlp.core.arrays import converted
 from fastmlp.core.typing import Array
+
+_VERSION_KEY = "_fastmlp_version"
+
+
+@cache
+def _version() -> str:
+    return version("fastmlp")
+
+
+class VersionedEstimator(BaseEstimator):
+    """An estimator whose pickles say which version has made them, as scikit-learn's own do."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), _VERSION_KEY: _version()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        made_by = state.pop(_VERSION_KEY, "unknown")
+        if made_by != _version():
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=_version(),
+                    original_sklearn_version=made_by,
+                ),
+                stacklevel=2,
+            )
+        super().__setstate__(state)
 
 
 def snapshot(estimator: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import is_classifier
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
@@ -20,7 +20,7 @@ from fastmlp.core.rules import Attribute, Parameter, check_parameters
 from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array, Order
 from fastmlp.core.warnings import warn
-from fastmlp.estimators.base import all_or_nothing, check_sample_weight
+from fastmlp.estimators.base import VersionedEstimator, all_or_nothing, check_sample_weight
 from fastmlp.estimators.fitted import FittedNetworkMixin, check_goes_on
 from fastmlp.estimators.setup import architecture_of, make_optimizer, start_records
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
@@ -57,7 +57,7 @@ def has_partial_fit(estimator: "MultilayerPerceptron") -> bool:
     return True
 
 
-class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, BaseEstimator):
+class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEstimator):
     """Fits a network. The subclasses say what y means."""
 
     _parameters: ClassVar[dict[str, Parameter]]

@@ -6,12 +6,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.core.arrays import native_rows
@@ -32,7 +32,13 @@ from fastmlp.core.rules import (
 )
 from fastmlp.core.typing import Array
 from fastmlp.core.warnings import warn
-from fastmlp.estimators.base import all_or_nothing, check_classes, check_sample_weight, snapshot
+from fastmlp.estimators.base import (
+    VersionedEstimator,
+    all_or_nothing,
+    check_classes,
+    check_sample_weight,
+    snapshot,
+)
 from fastmlp.estimators.consistency import check_single_layer
 from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.training.data import Data
@@ -73,7 +79,7 @@ def class_weight_parameter(text: str) -> Parameter:
     return Parameter(rule, "dict, 'balanced' or None", text)
 
 
-class SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
+class SingleLayer(SavableMixin, ClassifierMixin, VersionedEstimator):
     """A weighted sum of the features per class, or one for two classes, and a threshold."""
 
     _parameters: ClassVar[dict[str, Parameter]]
@@ -161,7 +167,7 @@ class SingleLayer(SavableMixin, ClassifierMixin, BaseEstimator):
         if incremental:
             check_classes(self, classes)
         else:
-            self.classes_ = np.unique(y)
+            self.classes_ = unique_labels(y)
         n_classes = len(self.classes_)
         if n_classes < 2:
             raise ValueError(
