@@ -149,3 +149,60 @@ def test_a_pickle_of_another_version_warns(Estimator):
     assert vars(old).keys() == vars(fitted).keys()
     with pytest.warns(InconsistentVersionWarning, match="from version unknown"):
         Estimator().__setstate__(vars(fitted))  # as of versions that wrote none
+
+
+# --- errors that help ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("Estimator", "parameters", "meant"),
+    [
+        (MLPClassifier, {"activation": "sigmoid"}, "logistic"),
+        (MLPClassifier, {"activation": ["relu", "lrelu"]}, "leaky_relu"),
+        (MLPClassifier, {"activation": "linear"}, "identity"),
+        (MLPClassifier, {"loss": "cross_entropy"}, "log_loss"),
+        (MLPClassifier, {"loss": "MSE"}, "squared_error"),
+        (MLPRegressor, {"loss": "mae"}, "absolute_error"),
+        (MLPClassifier, {"solver": "Adam"}, "adam"),
+        (MLPClassifier, {"solver": "rms_prop"}, "rmsprop"),
+        (MLPClassifier, {"init": "xavier_normal"}, "glorot_normal"),
+        (Perceptron, {"penalty": "elastic-net"}, "elasticnet"),
+        (Perceptron, {"class_weight": "balance"}, "balanced"),
+    ],
+)
+def test_errors_of_options_name_the_one_that_was_meant(Estimator, parameters, meant):
+    with pytest.raises(ValueError, match=f"instead\\. Did you mean '{meant}'\\?$"):
+        Estimator(**parameters).fit(X, y)
+
+
+@pytest.mark.parametrize("solver", ["zzz", 3, None])
+def test_errors_of_other_values_guess_nothing(solver):
+    with pytest.raises(ValueError, match=r"instead\.$"):
+        MLPClassifier(solver=solver).fit(X, y)
+
+
+@pytest.mark.parametrize("Estimator", [MLPClassifier, Perceptron])
+def test_early_stopping_on_too_few_rows_speaks_of_the_users_labels(Estimator):
+    for labels, counts in (
+        (["no"] * 39 + ["yes"], "39 of 'no', 1 of 'yes'"),
+        (["no"] * 2 + ["yes"] * 2, "2 of 'no', 2 of 'yes'"),
+    ):
+        n = len(labels)
+        text = f"validation_fraction=0.1 of {n} samples aside, of each class; y has {counts}\\."
+        with pytest.raises(ValueError, match=text):
+            Estimator(early_stopping=True).fit(np.eye(n), labels)
+
+
+def test_early_stopping_on_one_row():
+    with pytest.raises(ValueError, match=r"validation_fraction=0\.1 of 1 samples aside\. Give"):
+        MLPRegressor(early_stopping=True).fit([[1.0]], [1.0])
+
+
+def test_targets_of_a_regression_are_not_printed_whole():
+    values = np.linspace(0, 1, 1001)
+    wrong = r"^Unknown label type: continuous\. .* y begins with \[0\.0, 0\.001, 0\.002\]$"
+    with pytest.raises(ValueError, match=wrong):
+        MLPClassifier().fit(values[:, None], values)
+    with pytest.raises(ValueError, match=r"^Unknown label type: unknown") as error:
+        MLPClassifier().fit(values[:, None], np.array([2**70, 1, 2] * 333 + [1, 2], dtype=object))
+    assert len(str(error.value)) < 300

@@ -4,6 +4,7 @@ The texts are scikit-learn's, so that code which reads them finds what it knows.
 """
 
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ class Rule(NamedTuple):
 
     accepts: Callable[[Any], bool]
     text: str
+    names: tuple[str, ...] = ()  # the options among them
 
 
 def any_of(*rules: Rule) -> Rule:
@@ -28,6 +30,7 @@ def any_of(*rules: Rule) -> Rule:
     return Rule(
         lambda value: any(rule.accepts(value) for rule in rules),
         f"{', '.join(texts[:-1])} or {texts[-1]}",
+        tuple(name for rule in rules for name in rule.names),
     )
 
 
@@ -63,14 +66,14 @@ def each(rule: Rule) -> Rule:
         )
         return sequence and all(rule.accepts(item) for item in value)
 
-    return Rule(accepts, f"a sequence, each {rule.text}")
+    return Rule(accepts, f"a sequence, each {rule.text}", rule.names)
 
 
 def option(*names: str) -> Rule:
     """One of some names."""
     listed = ", ".join(repr(name) for name in names)
     return Rule(
-        lambda value: isinstance(value, str) and value in names, f"a str among {{{listed}}}"
+        lambda value: isinstance(value, str) and value in names, f"a str among {{{listed}}}", names
     )
 
 
@@ -158,6 +161,52 @@ class Attribute(NamedTuple):
     read: Callable[[Any], Any] = lambda value: value
 
 
+# what other libraries call the options
+_OTHER_NAMES = {
+    "sigmoid": "logistic",
+    "linear": "identity",
+    "lrelu": "leaky_relu",
+    "mse": "squared_error",
+    "l2": "squared_error",
+    "l2_loss": "squared_error",
+    "mae": "absolute_error",
+    "l1": "absolute_error",
+    "l1_loss": "absolute_error",
+    "smooth_l1": "huber",
+    "pinball": "quantile",
+    "cross_entropy": "log_loss",
+    "crossentropy": "log_loss",
+    "binary_crossentropy": "log_loss",
+    "categorical_crossentropy": "log_loss",
+    "bce": "log_loss",
+    "kld": "kl_divergence",
+    "xavier": "glorot_uniform",
+    "xavier_uniform": "glorot_uniform",
+    "xavier_normal": "glorot_normal",
+    "kaiming_uniform": "he_uniform",
+    "kaiming_normal": "he_normal",
+    "elastic_net": "elasticnet",
+    "reduce_on_plateau": "plateau",
+}
+
+
+def _hint(rule: Rule, value: Any) -> str:
+    """The option that was probably meant, as a question after the error."""
+    given = [value] if isinstance(value, str) else value
+    if not rule.names or not isinstance(given, (list, tuple)):
+        return ""
+    for item in given:
+        if not isinstance(item, str) or item in rule.names:
+            continue
+        plain = item.strip().lower().replace("-", "_").replace(" ", "_")
+        meant = _OTHER_NAMES.get(plain)
+        if meant not in rule.names:
+            meant = next(iter(get_close_matches(plain, rule.names, 1, 0.7)), None)
+        if meant:
+            return f" Did you mean {meant!r}?"
+    return ""
+
+
 def check_parameters(estimator: Any) -> None:
     """Check an estimator's parameters by the rules of its class.
 
@@ -174,5 +223,5 @@ def check_parameters(estimator: Any) -> None:
         if not parameter.rule.accepts(value):
             raise InvalidParameterError(
                 f"The {name!r} parameter of {type(estimator).__name__} must be "
-                f"{parameter.rule.text}. Got {value!r} instead."
+                f"{parameter.rule.text}. Got {value!r} instead.{_hint(parameter.rule, value)}"
             )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_array
-from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from fastmlp.core.arrays import converted
 from fastmlp.core.typing import Array
@@ -93,6 +93,40 @@ def check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Arr
     if not np.any(weights):
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return converted(weights, dtype, "sample_weight")
+
+
+def check_label_type(y: Any) -> None:
+    """Check that y are labels, before scikit-learn prints all of them."""
+    kind = type_of_target(y, input_name="y")
+    if kind in ("continuous", "continuous-multioutput", "unknown"):
+        first = np.asarray(y).ravel()[:3].tolist()
+        raise ValueError(
+            f"Unknown label type: {kind}. Maybe you are trying to fit a classifier, which expects "
+            f"discrete classes on a regression target with continuous values. y begins with {first}"
+        )
+
+
+@contextmanager
+def split_errors(fraction: float, n: int, labels: Array | None, classes: Any) -> Iterator[None]:
+    """What does not let samples be set aside, said in the user's labels.
+
+    `labels` are the class numbers (n,) by which the split is stratified, or None.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if str(error).startswith("The validation set"):
+            raise
+        counts = "" if labels is None else ", of each class"
+        if labels is not None:
+            found = zip(classes.tolist(), np.bincount(labels, minlength=len(classes)), strict=True)
+            listed = ", ".join(f"{count} of {label!r}" for label, count in found)
+            counts += f"; y has {listed}"
+        raise ValueError(
+            f"early_stopping cannot set validation_fraction={fraction} of {n} samples aside"
+            f"{counts}. Give more samples or another validation_fraction, or set "
+            "early_stopping=False."
+        ) from error
 
 
 def check_classes(estimator: Any, classes: Any) -> None:

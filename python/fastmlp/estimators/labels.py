@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from fastmlp.core.typing import Array
-from fastmlp.estimators.base import check_classes
+from fastmlp.estimators.base import check_classes, check_label_type
 from fastmlp.estimators.consistency import check_classes_attribute
 from fastmlp.estimators.mlp import Labels, MultilayerPerceptron
 from fastmlp.exchange.values import Task
@@ -43,6 +43,7 @@ class LabelledPerceptron(MultilayerPerceptron):
     def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
         if self.loss == "kl_divergence":
             return self._encode_probabilities(y, dtype, labels)
+        check_label_type(y)
         if labels is not Labels.NEW and self._label_binarizer is None:
             raise ValueError(
                 f"loss={self.loss!r} cannot go on from a fit with loss='kl_divergence'."

@@ -20,7 +20,12 @@ from fastmlp.core.rules import Attribute, Parameter, check_parameters
 from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array, Order
 from fastmlp.core.warnings import warn
-from fastmlp.estimators.base import VersionedEstimator, all_or_nothing, check_sample_weight
+from fastmlp.estimators.base import (
+    VersionedEstimator,
+    all_or_nothing,
+    check_sample_weight,
+    split_errors,
+)
 from fastmlp.estimators.fitted import FittedNetworkMixin, check_goes_on
 from fastmlp.estimators.setup import architecture_of, make_optimizer, start_records
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
@@ -367,7 +372,10 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
         """The rows to train on, and those that are set aside."""
         binary = is_classifier(self) and self.n_outputs_ == 1
         stratify = data.labels == 1 if binary else None
-        train, held_out = split_rows(data.n, float(self.validation_fraction), stratify, random)
+        fraction = float(self.validation_fraction)
+        classes = getattr(self, "classes_", None)
+        with split_errors(fraction, data.n, data.labels if binary else None, classes):
+            train, held_out = split_rows(data.n, fraction, stratify, random)
         validation = self._validation(data, held_out)
         weight = validation.pick(data.sample_weight)
         if weight is not None and not np.any(weight):

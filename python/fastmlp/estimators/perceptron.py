@@ -27,7 +27,7 @@ from fastmlp.core.rules import (
 )
 from fastmlp.core.typing import Array
 from fastmlp.estimators.attributes import SINGLE_LAYER_ATTRIBUTES, count, numbers
-from fastmlp.estimators.base import all_or_nothing
+from fastmlp.estimators.base import all_or_nothing, split_errors
 from fastmlp.estimators.documentation import documented
 from fastmlp.estimators.single_layer import (
     SINGLE_LAYER_PARAMETERS,
@@ -386,7 +386,8 @@ class Perceptron(SingleLayer):
         splitter = StratifiedShuffleSplit(
             test_size=self.validation_fraction, random_state=self.random_state
         )
-        _, validation = next(splitter.split(np.zeros((data.n, 1)), data.labels))
+        with split_errors(self.validation_fraction, data.n, data.labels, self.classes_):
+            _, validation = next(splitter.split(np.zeros((data.n, 1)), data.labels))
         weights = data.sample_weight
         if weights is not None and not np.any(weights[validation] > 0):
             raise ValueError(
