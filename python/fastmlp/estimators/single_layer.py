@@ -167,7 +167,10 @@ class SingleLayer(SavableMixin, ClassifierMixin, VersionedEstimator):
         if incremental:
             check_classes(self, classes)
         else:
-            self.classes_ = unique_labels(y)
+            found = np.unique(y)
+            typed = unique_labels(found)  # as scikit-learn has them: of str no objects
+            # but NumPy's str lose a NUL at their end
+            self.classes_ = typed if np.array_equal(typed, found) else found
         n_classes = len(self.classes_)
         if n_classes < 2:
             raise ValueError(
