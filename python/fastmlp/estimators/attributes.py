@@ -80,7 +80,7 @@ MLP_ATTRIBUTES = {
     "loss_curve_": Attribute(
         numbers,
         "list of float",
-        "The training loss of each epoch. Not set by 'lbfgs'.",
+        "The training loss of each epoch, or of each iteration of 'lbfgs'.",
         optional=True,
     ),
     "learning_rate_curve_": Attribute(

@@ -272,12 +272,15 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
         data: Data,
         validation_input: ValidationInput,
         random: np.random.RandomState,
+        *,
+        new: bool,
         **_: bool,
     ) -> Training:
         if validation_input.X is not None:
             raise ValueError("X_val is for first-order solvers. Got solver='lbfgs'.")
         network = self._differentiable_network(architecture, data.samples, blocks.weights[0].dtype)
-        return LbfgsTraining(self, network, blocks, data)
+        earlier = () if new else getattr(self, "loss_curve_", None) or ()
+        return LbfgsTraining(self, network, blocks, data, earlier)
 
     def _identify(
         self,

@@ -119,7 +119,9 @@ def _their_attributes(estimator: Any) -> dict[str, Any]:
     attributes = _public_attributes(estimator)
     for name in _OUR_ATTRIBUTES:
         attributes.pop(name, None)
-    if estimator.solver != "lbfgs":  # where an earlier solver left none, records begin here
+    if estimator.solver == "lbfgs":
+        attributes.pop("loss_curve_", None)  # it keeps none there
+    else:  # where an earlier solver left none, records begin here
         early = estimator.early_stopping
         for name, start in (
             ("loss_curve_", []),

@@ -1,6 +1,7 @@
 """L-BFGS-B: SciPy decides where to evaluate the loss, the core evaluates it."""
 
 import hashlib
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
@@ -28,9 +29,18 @@ class LbfgsTraining(Training):
     blocks : Blocks
         The parameters to start from.
     data : Data
+    loss_curve : list of float
+        That of the earlier fit, which this one goes on with; empty for a new one.
     """
 
-    def __init__(self, estimator: Any, network: Network, blocks: Blocks, data: Data) -> None:
+    def __init__(
+        self,
+        estimator: Any,
+        network: Network,
+        blocks: Blocks,
+        data: Data,
+        loss_curve: Sequence[float] = (),
+    ) -> None:
         super().__init__(estimator, network, data)
         self.first_blocks = blocks
         self.point = blocks.flat().astype(np.float64)  # of the last iteration
@@ -41,6 +51,7 @@ class LbfgsTraining(Training):
         self.result: Any = None  # SciPy's
         estimator.n_iter_ = 0
         estimator.loss_ = np.nan
+        estimator.loss_curve_ = list(loss_curve)
 
     @property
     def plays_back(self) -> bool:
@@ -86,6 +97,7 @@ class LbfgsTraining(Training):
         e = self.estimator
         self.point, e.loss_ = intermediate_result.x.copy(), float(intermediate_result.fun)
         e.n_iter_ += 1
+        e.loss_curve_.append(e.loss_)
         if e.verbose and not self.plays_back:
             print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
         too_late = not self.plays_back and monotonic() > self.deadline
