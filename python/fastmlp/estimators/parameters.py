@@ -105,7 +105,11 @@ MLP_PARAMETERS = {
         - 'plateau' is multiplied by `learning_rate_decay` after more than `learning_rate_period`
           epochs without progress. Until the rate is below 1e-6 the count of `n_iter_no_change`
           then starts again;
-        - a callable is given the number of the epoch, from 0, and returns its rate.""",
+        - a callable is given the number of the epoch, from 0, and returns its rate.
+
+        'one_cycle', and 'cosine' with one cycle, plan the whole course of `max_iter` epochs:
+        `n_iter_no_change` does not end them before, and no warning says that they should go on.
+        `early_stopping` keeps the best weights all the same.""",
         in_sklearn=SGD_SCHEDULES,
         schedule_field="name",
     ),
@@ -194,7 +198,8 @@ MLP_PARAMETERS = {
     "n_iter_no_change": Parameter(
         any_of(integer(1), infinity),
         "int or inf",
-        "Number of epochs in a row without progress after which a first-order solver stops.",
+        """Number of epochs in a row without progress after which a first-order solver stops,
+        unless `learning_rate` plans the whole course.""",
     ),
     "max_fun": Parameter(
         integer(1), "int", "Maximum number of evaluations of the loss by 'lbfgs'."

@@ -100,6 +100,8 @@ class FirstOrderTraining(Training):
             self._record()
             if self.diverged or self.watchers.epoch_ended(self) or self._has_had_enough():
                 return
+        if self.optimizer.schedule.has_run_its_course:
+            return
         warn(
             f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) "
             "reached and the optimization hasn't converged yet.",

@@ -56,6 +56,17 @@ class Schedule:
         rest = max(self.last_epoch - self.warmup, 1)
         self.epochs = self.period or defaults.get(str(self.name), rest)
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether it descends once, over all epochs of the fit: only at their end it is done."""
+        rest = self.last_epoch - self.warmup
+        return self.name == "one_cycle" or (self.name == "cosine" and self.epochs == max(rest, 1))
+
+    @property
+    def has_run_its_course(self) -> bool:
+        """Whether it was planned and has come to its end."""
+        return self.is_planned and self.epoch >= max(self.last_epoch, self.warmup + 1)
+
     @classmethod
     def parameters(cls) -> list[str]:
         """The names of the constructor's parameters."""
@@ -123,7 +134,9 @@ class Schedule:
         return False
 
     def gives_up(self, reason: str, verbose: Any) -> bool:
-        """No progress: stop, unless 'adaptive' can still reduce the rate."""
+        """No progress: stop, unless the rate is to fall as planned or 'adaptive' can reduce it."""
+        if self.is_planned:
+            return False
         adaptive = self.name == "adaptive"
         if adaptive and self.reduced_rate > 1e-6:
             self.reduced_rate /= 5.0
