@@ -151,3 +151,51 @@ def test_patience_ends_a_cosine_that_is_not_planned_for_all_epochs(period):
         learning_rate="cosine", learning_rate_period=period,
     ).fit(X, y)  # fmt: skip
     assert model.n_iter_ == 1 + 3
+
+
+# --- the patience of a warm start ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_warm_start_that_the_earlier_fits_patience_ends_says_so(early_stopping):
+    """One epoch of 500 on other data, and silence."""
+    model = MLPClassifier(
+        (10,), max_iter=500, n_iter_no_change=5, learning_rate_init=0.05, random_state=0,
+        early_stopping=early_stopping, warm_start=True,
+    )  # fmt: skip
+    assert said(model.fit, X, y) == []
+    converged, other = model.n_iter_, np.random.RandomState(0).permutation(y)
+    assert 5 < converged < 500
+    before = model.best_validation_score_ if early_stopping else model.best_loss_
+    (text,) = said(model.fit, X, other)
+    assert model.n_iter_ == 1
+    name = "best_validation_score_" if early_stopping else "best_loss_"
+    value = "-numpy.inf" if early_stopping else "numpy.inf"
+    assert "ended after 1 of max_iter=500 epochs, by the patience of the earlier fit" in text
+    assert f"Set the estimator's {name} = {value} before fit" in text
+    assert getattr(model, name) == before
+    # what it advises helps
+    setattr(model, name, -np.inf if early_stopping else np.inf)
+    assert said(model.fit, X, other) == []
+    assert model.n_iter_ > 5
+
+
+@quiet
+def test_a_warm_start_within_its_own_patience_says_nothing():
+    model = MLPClassifier((10,), max_iter=1, tol=10.0, random_state=0, warm_start=True)
+    for _ in range(15):  # each has the one epoch that it asked for
+        assert said(model.fit, X, y) == []
+    for _ in range(3):
+        assert said(model.partial_fit, X, y) == []
+
+
+@quiet
+def test_another_score_has_a_patience_of_its_own():
+    """Epochs without progress in accuracy counted against a score on other samples."""
+    model = MLPClassifier(
+        (10,), max_iter=500, tol=0.01, n_iter_no_change=5, learning_rate_init=0.05, random_state=0,
+        early_stopping=True, warm_start=True,
+    ).fit(X, y)  # fmt: skip
+    model.set_params(tol=10.0)  # no epoch makes progress
+    assert said(model.fit, X, y, X_val=X[::3], y_val=y[::3]) == []
+    assert model.n_iter_ == 1 + 5

@@ -152,7 +152,12 @@ MLP_PARAMETERS = {
     "warm_start": Parameter(
         boolean,
         "bool",
-        "Whether `fit` starts from the weights of the previous call instead of new ones.",
+        """Whether `fit` starts from the weights of the previous call instead of new ones. As in
+        scikit-learn the patience of the earlier fit goes on, too: its best loss (with
+        `early_stopping` its best score, unless there is `scoring` or X_val) and its epochs without
+        progress. A fit that had converged may therefore end after one epoch, with a warning. On
+        other data set `best_loss_` to ``numpy.inf`` before, or `best_validation_score_` to
+        ``-numpy.inf``.""",
     ),
     "momentum": Parameter(
         real(0, 1, "[]"), "float", "Momentum of 'sgd', in [0, 1].", solver_option="momentum"

@@ -111,11 +111,13 @@ def start_records(
     if estimator.early_stopping and validation is not None:
         estimator.best_loss_ = None
         # scikit-learn's accuracies and R2 on its own split go on; other scores or samples
-        # have another scale, on which the weights that training starts from have their place
+        # have another scale, on which the weights that training starts from have their place,
+        # and their own patience
         comparable = estimator.scoring is None and validation.rows is not None
         if not goes_on:
             best_score = -np.inf
         elif best_score is None or not (comparable and earlier.get("_comparable_scores")):
             best_score = validation.score(blocks)[0]
+            estimator._no_improvement_count = 0
         estimator.best_validation_score_ = best_score
         estimator._comparable_scores = comparable

@@ -193,9 +193,25 @@ class FirstOrderTraining(Training):
                 f"{e.n_iter_no_change:.0f} consecutive epochs."
             )
             if self.optimizer.schedule.gives_up(reason, e.verbose):
+                self._tell_of_inherited_patience()
                 return True
             self.patience.count = e._no_improvement_count = 0
         return self.one_epoch or monotonic() > self.deadline
+
+    def _tell_of_inherited_patience(self) -> None:
+        """Warn where epochs of an earlier fit have used up the patience of a warm start."""
+        e = self.estimator
+        if self.one_epoch or e.n_iter_ >= e.max_iter or e.n_iter_ > e.n_iter_no_change:
+            return
+        best = (
+            "best_validation_score_ = -numpy.inf" if e.early_stopping else "best_loss_ = numpy.inf"
+        )
+        warn(
+            f"The warm start ended after {e.n_iter_} of max_iter={e.max_iter} epochs, by the "
+            f"patience of the earlier fit: {best.split()[0]} and the epochs without progress are "
+            f"counted on, as in scikit-learn, whatever the data. Set the estimator's {best} before "
+            "fit for patience to begin anew, or warm_start=False for new weights."
+        )
 
     # --- what comes of them ----------------------------------------------------------------------
 
