@@ -111,6 +111,10 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
     ----------
     {attributes}
 
+    Notes
+    -----
+    {effect}
+
     References
     ----------
     {references}

@@ -21,9 +21,16 @@ REFERENCES = """.. [1] Rumelhart, Hinton & Williams (1986). "Learning representa
     .. [8] Pascanu, Mikolov & Bengio (2013). "On the difficulty of training recurrent neural
        networks". ICML."""
 
+EFFECT = """scikit-learn's own parameters are ignored where they have no effect, as they are there.
+    A parameter or value that scikit-learn lacks, not at its default, may be for another solver,
+    schedule, activation or loss than the one chosen, or need something that is not given: `fit`
+    then warns once and names all of them. It is an error to ask for a model, or for a look at it,
+    that there cannot be: for `dropout`, `max_norm`, `clip_norm` or X_val with 'lbfgs', and in a
+    classifier for `label_smoothing` with a loss, or `class_weight` with a y, that has none."""
+
 
 def documented(cls: Class) -> Class:
-    """Fill ``{parameters}``, ``{attributes}`` and ``{references}`` in an estimator's docstring."""
+    """Fill ``{parameters}``, ``{attributes}``, ``{effect}`` and ``{references}`` in a docstring."""
     if cls.__doc__ is None:  # python -OO
         return cls
     parameters: dict[str, Parameter] = vars(cls)["_parameters"]
@@ -38,6 +45,7 @@ def documented(cls: Class) -> Class:
         "attributes": [
             _paragraph(f"{name} : {a.type}", a.text) for name, a in attributes.items() if a.text
         ],
+        "effect": [EFFECT],
         "references": [REFERENCES],
     }
     for name, paragraphs in texts.items():

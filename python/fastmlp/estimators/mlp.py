@@ -26,6 +26,7 @@ from fastmlp.estimators.base import (
     check_sample_weight,
     split_errors,
 )
+from fastmlp.estimators.effect import warn_of_unused_parameters
 from fastmlp.estimators.fitted import FittedNetworkMixin, check_goes_on
 from fastmlp.estimators.setup import architecture_of, make_optimizer, start_records
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
@@ -165,6 +166,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
         if X_val is None and sample_weight_val is not None:
             raise ValueError("sample_weight_val needs X_val and y_val.")
         given = ValidationInput(X_val, y_val, sample_weight_val)
+        warn_of_unused_parameters(self, validates=X_val is not None)
         with all_or_nothing(self) as worker:
             worker._fit(X, y, sample_weight, given)
         return self

@@ -62,6 +62,10 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     ----------
     {attributes}
 
+    Notes
+    -----
+    {effect}
+
     References
     ----------
     {references}

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, issparse
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from fastmlp.core.rules import Parameter
+from fastmlp.core.rules import Parameter, is_default
 from fastmlp.exchange.registry import registered_class
 from fastmlp.exchange.values import Task
 
@@ -102,7 +102,7 @@ def _is_possible(value: Any, default: Any, possible: tuple[str, ...] | None) -> 
         return True
     if possible:
         return value in possible
-    return not np.any(value) if default == 0 else bool(value == default)  # 0 for all layers, too
+    return is_default(value, default)
 
 
 def _public_attributes(estimator: Any) -> dict[str, Any]:
