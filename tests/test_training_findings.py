@@ -199,3 +199,170 @@ def test_another_score_has_a_patience_of_its_own():
     model.set_params(tol=10.0)  # no epoch makes progress
     assert said(model.fit, X, y, X_val=X[::3], y_val=y[::3]) == []
     assert model.n_iter_ == 1 + 5
+
+
+# --- parameters without effect -------------------------------------------------------------------
+
+UNUSED = [
+    # parameters, what they need, and other parameters with which they have an effect
+    ({"weight_decay": 0.1}, "for solver='adamw'", {"solver": "adamw"}),
+    ({"rho": 0.5}, "for solver='rmsprop' or 'adadelta'", {"solver": "adadelta"}),
+    ({"learning_rate": "cosine", "solver": "lbfgs"}, "for first-order solvers", {"solver": "sgd"}),
+    ({"warmup_epochs": 2, "solver": "lbfgs"}, "for first-order solvers", {"solver": "adam"}),
+    ({"learning_rate_decay": 0.5, "learning_rate": "cosine"},
+     "for learning_rate='step' or 'exponential' or 'plateau' of first-order solvers",
+     {"learning_rate": "step"}),
+    ({"learning_rate_period": 2, "learning_rate": "one_cycle"},
+     "for learning_rate='cosine' or 'step' or 'plateau' of first-order solvers",
+     {"learning_rate": "plateau"}),
+    ({"learning_rate_period_mult": 2, "learning_rate": "cosine"},
+     "for learning_rate='cosine' of first-order solvers, with learning_rate_period",
+     {"learning_rate_period": 2}),
+    ({"learning_rate_min": 1e-5}, "for learning_rate='cosine' or 'one_cycle'",
+     {"learning_rate": "exponential"}),
+    ({"scoring": "loss"}, "with early_stopping or X_val, for first-order solvers",
+     {"early_stopping": True}),
+    ({"activation_alpha": 0.5, "activation": "tanh"}, "for activation='leaky_relu' or 'prelu'",
+     {"activation": ["silu", "relu"], "hidden_layer_sizes": (3, 3)}),
+    ({"maxout_pieces": 3}, "for activation='maxout'", {"activation": "maxout"}),
+    ({"dropout": 0.5, "hidden_layer_sizes": ()}, "with hidden layers", {"dropout": [0.5]}),
+    ({"max_norm": 1.0, "hidden_layer_sizes": ()}, "with hidden layers",
+     {"hidden_layer_sizes": (3,)}),
+    ({"checkpoint_every": 5}, "with checkpoint", None),
+    ({"quantile": 0.3}, "for loss='quantile'", {"loss": "quantile"}),
+    ({"huber_delta": 2.0}, "for loss='huber'", {"loss": "huber"}),
+]  # fmt: skip
+
+
+@quiet
+@pytest.mark.parametrize(("unused", "need", "used"), UNUSED, ids=lambda value: str(value)[:40])
+def test_a_parameter_of_ours_without_effect_is_told_of(unused, need, used, tmp_path):
+    """One refused, the next ignored in silence."""
+    model = MLPRegressor(**{"hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0, **unused})
+    (text,) = said(model.fit, X, y)
+    name = next(iter(unused))
+    assert text.startswith(f"Without effect here: {name} (only {need}")
+    # nor had it any
+    plain = MLPRegressor(**{**model.get_params(), name: MLPRegressor().get_params()[name]})
+    for one, other in zip(model.coefs_, plain.fit(X, y).coefs_, strict=True):
+        np.testing.assert_array_equal(one, other)
+    if used is None:
+        pytest.importorskip("safetensors")
+        used = {"checkpoint": tmp_path / "fit"}
+    assert said(model.set_params(**used).fit, X, y) == []
+
+
+def test_all_of_them_are_named_in_one_warning_at_the_line_of_the_call():
+    model = MLPClassifier((3,), max_iter=2, solver="lbfgs", weight_decay=0.1, rho=0.5,
+                          scoring="accuracy", warmup_epochs=1, learning_rate="one_cycle",
+                          learning_rate_min=1e-6, random_state=0)  # fmt: skip
+    with pytest.warns(UserWarning, match="Without effect here") as caught:
+        model.fit(X, y)
+    (warning,) = [w for w in caught if not issubclass(w.category, ConvergenceWarning)]
+    assert warning.filename == __file__
+    text = str(warning.message)
+    for name in ("weight_decay", "rho", "scoring", "warmup_epochs", "learning_rate",
+                 "learning_rate_min"):  # fmt: skip
+        assert f" {name} (only " in text
+    assert text.count("(only ") == 6
+
+
+@both
+@pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
+def test_scikit_learns_own_parameters_are_ignored_as_there(Estimator, solver):
+    model = Estimator(
+        hidden_layer_sizes=(3,), solver=solver, max_iter=2, random_state=0, power_t=0.7,
+        learning_rate="adaptive", momentum=0.5, nesterovs_momentum=False, beta_1=0.5, beta_2=0.5,
+        epsilon=1e-6, validation_fraction=0.2, n_iter_no_change=3, max_fun=50, batch_size=50,
+        shuffle=False, early_stopping=solver == "lbfgs", n_jobs=1,
+    )  # fmt: skip
+    assert said(model.fit, X, y) == []
+
+
+def test_validation_data_and_defaults_in_other_words_have_nothing_to_tell():
+    model = MLPClassifier((3,), max_iter=2, random_state=0, scoring="loss", weight_decay=0.01,
+                          checkpoint_every=60)  # fmt: skip
+    assert said(model.fit, X, y, X_val=X, y_val=y) == []
+
+    class Narrow(MLPClassifier):
+        def __init__(self, rho=0.5):
+            super().__init__((3,), rho=rho, max_iter=2, random_state=0)
+
+    (text,) = said(Narrow().fit, X, y)
+    assert text == "Without effect here: rho (only for solver='rmsprop' or 'adadelta')."
+
+
+@both
+def test_the_policy_is_in_the_class_docstring(Estimator):
+    assert "then warns once and names all of them" in Estimator.__doc__
+
+
+# --- scorers and rare classes --------------------------------------------------------------------
+
+RARE = np.r_[0:50, 50:100, 100:105]  # five of the third class
+
+
+@quiet
+@pytest.mark.parametrize("scoring", ["neg_log_loss", "roc_auc_ovr", "loss"])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_rare_class_is_among_the_validation_samples(scoring, seed):
+    """12 of 20 seeds failed, after the first epoch, for want of the third class."""
+    model = MLPClassifier((4,), max_iter=2, early_stopping=True, scoring=scoring, random_state=seed)
+    model.fit(X[RARE], y[RARE])
+    assert len(model.validation_scores_) == 2
+    assert model.t_ == 2 * (105 - 11)  # a tenth, as without scoring
+
+
+@quiet
+def test_the_split_has_its_share_of_each_class():
+    seen = []
+
+    def scoring(estimator, X, y):
+        seen.append(y)
+        return 0.0
+
+    common = {"early_stopping": True, "validation_fraction": 0.2, "max_iter": 1, "random_state": 0}
+    MLPClassifier((4,), scoring=scoring, **common).fit(X, y)
+    np.testing.assert_array_equal(np.bincount(seen[0]), [10, 10, 10])
+    seen.clear()
+    few = np.r_[0:90, 100:102, 148:150]  # 50, 40 and 4
+    MLPClassifier((4,), scoring=scoring, **common).fit(X[few], y[few])
+    np.testing.assert_array_equal(np.bincount(seen[0]), [10, 8, 1])
+    seen.clear()
+    MLPClassifier((4,), scoring=scoring, **common).fit(X[:101], y[:101])  # one of a class
+    assert len(seen[0]) == 21
+    seen.clear()
+    rare = np.r_[0:50, 50:52]
+    for seed in range(10):  # of two classes, too
+        MLPClassifier((4,), scoring=scoring, **common | {"random_state": seed}).fit(
+            X[rare], y[rare]
+        )
+        np.testing.assert_array_equal(np.bincount(seen[-1]), [10, 1])
+
+
+@quiet
+@both
+@pytest.mark.parametrize("given", [False, True])
+def test_what_a_scorer_cannot_do_is_found_before_training(Estimator, given):
+    epochs = []
+
+    def rate(epoch):
+        epochs.append(epoch)
+        return 0.01
+
+    def without_weights(estimator, X, y):
+        return 0.0
+
+    val = {"X_val": X, "y_val": y, "sample_weight_val": np.ones(150)} if given else {}
+    common = {"hidden_layer_sizes": (4,), "learning_rate": rate, "early_stopping": not given,
+              "max_iter": 2, "random_state": 0}  # fmt: skip
+    model = Estimator(scoring=without_weights, **common)
+    with pytest.raises(ValueError, match=r"without_weights.* gave no score .*sample_weight"):
+        model.fit(X, y, np.ones(150), **val)
+    model.set_params(scoring="neg_mean_squared_log_error")
+    if given:
+        val["y_val"] = y - 5
+    with pytest.raises(ValueError, match=r"'neg_mean_squared_log_error' gave no score"):
+        model.fit(X, y - 5, np.ones(150), **val)
+    assert epochs == []
+    assert model.set_params(scoring="loss").fit(X, y - 5, np.ones(150), **val).n_iter_ == 2

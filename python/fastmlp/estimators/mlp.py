@@ -1,7 +1,6 @@
 """What the multi-layer classifier and regressor share: fitting, everything but the kind of y."""
 
 from collections.abc import Callable
-from copy import copy
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -28,10 +27,11 @@ from fastmlp.estimators.base import (
 )
 from fastmlp.estimators.effect import warn_of_unused_parameters
 from fastmlp.estimators.fitted import FittedNetworkMixin, check_goes_on
+from fastmlp.estimators.scoring import check_scorer, has_scorer, score_by_scorer
 from fastmlp.estimators.setup import architecture_of, make_optimizer, start_records
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
 from fastmlp.training.checkpoint import Checkpoint
-from fastmlp.training.data import Data, Validation, split_rows
+from fastmlp.training.data import Data, Validation, can_be_stratified, split_rows
 from fastmlp.training.first_order import RECORDS, FirstOrderTraining
 from fastmlp.training.lbfgs import LbfgsTraining
 from fastmlp.training.training import Training, Watchers
@@ -166,7 +166,6 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
         if X_val is None and sample_weight_val is not None:
             raise ValueError("sample_weight_val needs X_val and y_val.")
         given = ValidationInput(X_val, y_val, sample_weight_val)
-        warn_of_unused_parameters(self, validates=X_val is not None)
         with all_or_nothing(self) as worker:
             worker._fit(X, y, sample_weight, given)
         return self
@@ -200,7 +199,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
             else Labels.SUBSET
         )
         data = self._make_data(X, y, sample_weight, dtype, labels, training=True)
-        self._check_scoring()
+        check_scorer(self)
         architecture = architecture_of(self, X.shape[1])
         # without dropout: what `predict` evaluates
         self._hidden_layers = [layer._replace(dropout=0.0) for layer in architecture.hidden]
@@ -217,6 +216,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
         )
         if not checkpoint.is_idle:
             self._identify(checkpoint, training, blocks, random)
+        if not incremental:
+            warn_of_unused_parameters(self, validates=validation_input.X is not None)
         callbacks = Callbacks(self, X, data.y, sample_weight, self._parameter_attributes)
         training.watchers = Watchers([checkpoint, callbacks])
         blocks = training.run()
@@ -246,6 +247,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
         batch = self._batch_size(data.n if train is None else len(train))
         optimizer = make_optimizer(self, blocks, random, goes_on=incremental)
         start_records(self, blocks, validation, goes_on=not new)
+        if validation is not None and has_scorer(self):
+            validation.score(blocks)  # what the scorer cannot do is found before training
         network = Network(
             architecture,
             dtype,
@@ -375,12 +378,15 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
         self, data: Data, random: np.random.RandomState
     ) -> tuple[Order, Validation]:
         """The rows to train on, and those that are set aside."""
-        binary = is_classifier(self) and self.n_outputs_ == 1
-        stratify = data.labels == 1 if binary else None
-        fraction = float(self.validation_fraction)
-        classes = getattr(self, "classes_", None)
-        with split_errors(fraction, data.n, data.labels if binary else None, classes):
-            train, held_out = split_rows(data.n, fraction, stratify, random)
+        fraction, stratify = float(self.validation_fraction), None
+        scored = self.scoring is not None  # else the split is scikit-learn's
+        if is_classifier(self) and self.n_outputs_ == 1:
+            stratify = data.labels == 1
+        elif is_classifier(self) and scored and can_be_stratified(data.labels, fraction):
+            stratify = data.labels
+        compared = None if stratify is None else data.labels
+        with split_errors(fraction, data.n, compared, getattr(self, "classes_", None)):
+            train, held_out = split_rows(data.n, fraction, stratify, random, each_class=scored)
         validation = self._validation(data, held_out)
         weight = validation.pick(data.sample_weight)
         if weight is not None and not np.any(weight):
@@ -473,13 +479,6 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
 
     # --- scores ----------------------------------------------------------------------------------
 
-    def _check_scoring(self) -> None:
-        """Check that there is such a scorer."""
-        if self.scoring not in (None, "loss"):
-            from sklearn.metrics import check_scoring
-
-            check_scoring(self, self.scoring)
-
     def _validation_score(self, blocks: Blocks, validation: Validation) -> tuple[float, float]:
         """The score and the loss of a network of these parameters on validation samples."""
         data = validation.data
@@ -499,19 +498,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
         if self.scoring is None:
             labels, weights = validation.pick(data.labels), validation.pick(data.sample_weight)
             return self._default_score(outputs, labels, weights), loss
-        from sklearn.metrics import check_scoring
-
-        fitted = copy(self)
-        fitted.__dict__.update(self._parameter_attributes(blocks))
-        fitted.__dict__.pop("feature_names_in_", None)  # the samples are arrays by now
-        X, y, weight = validation.user_data
-        arguments = {} if weight is None else {"sample_weight": weight}
-        try:
-            return float(check_scoring(fitted, self.scoring)(fitted, X, y, **arguments)), loss
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(
-                f"scoring={self.scoring!r} gave no score of the validation samples: {error}"
-            ) from error
+        return score_by_scorer(self, blocks, validation), loss
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

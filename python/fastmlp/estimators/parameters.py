@@ -174,8 +174,8 @@ MLP_PARAMETERS = {
         """Whether to stop training when the score on validation samples no longer improves, and
         to keep the best weights. The validation samples are those given to `fit`, or else a part
         of the training samples, `validation_fraction`, which is set aside (stratified in the
-        binary case). If False, training stops when the training loss no longer improves. Not used
-        by 'lbfgs'.""",
+        binary case, and with `scoring` also for several classes). If False, training stops when
+        the training loss no longer improves. Not used by 'lbfgs'.""",
     ),
     "validation_fraction": Parameter(
         real(0, 1), "float", "Proportion of the samples that `early_stopping` sets aside."
@@ -326,7 +326,8 @@ MLP_PARAMETERS = {
         any_of(instance(str, "str"), function, nothing),
         "str, callable or None",
         """How validation samples are scored. None is accuracy or R2, 'loss' minus the loss,
-        anything else a scikit-learn scorer or its name. Scorers are called with arrays.""",
+        anything else a scikit-learn scorer or its name. Scorers are called with arrays, and once
+        before training, so that an error of theirs comes before it.""",
         in_sklearn=(),
     ),
     "max_time": Parameter(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +60,12 @@ class Validation:
 
 
 def split_rows(
-    n: int, fraction: float, stratify: Array | None, random_state: np.random.RandomState
+    n: int,
+    fraction: float,
+    stratify: Array | None,
+    random_state: np.random.RandomState,
+    *,
+    each_class: bool = False,
 ) -> tuple[Order, Order]:
     """Row numbers for training and for validation, as scikit-learn splits the rows themselves.
 
@@ -69,8 +75,11 @@ def split_rows(
         Number of rows to split.
     fraction : float
         Proportion of the validation rows.
-    stratify : ndarray of bool of shape (n,), or None
+    stratify : ndarray of shape (n,), or None
+        The classes.
     random_state : RandomState
+    each_class : bool
+        Whether every class of `stratify` is to be among the validation rows, however rare.
 
     Raises
     ------
@@ -79,14 +88,37 @@ def split_rows(
     """
     from sklearn.model_selection import train_test_split
 
-    if stratify is not None:
-        stratify = np.where(stratify, "True", "False")
+    names = stratify
+    if stratify is not None and stratify.dtype == bool:
+        names = np.where(stratify, "True", "False")
     train, validation = train_test_split(
-        np.arange(n), test_size=fraction, random_state=random_state, stratify=stratify
+        np.arange(n), test_size=fraction, random_state=random_state, stratify=names
     )
     if len(validation) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' "
             "or the size of your dataset."
         )
+    if stratify is not None and each_class:
+        _exchange_for_lacking_classes(train, validation, stratify)
     return train, validation
+
+
+def can_be_stratified(labels: Array, fraction: float) -> bool:
+    """Whether a split by one label per sample is possible: each class twice, room for one each."""
+    if labels.ndim != 1:
+        return False
+    counts = np.unique(labels, return_counts=True)[1]
+    n_validation = ceil(fraction * len(labels))
+    return bool(counts.min() >= 2 and len(counts) <= min(n_validation, len(labels) - n_validation))
+
+
+def _exchange_for_lacking_classes(train: Order, validation: Order, labels: Array) -> None:
+    """Have a row of each class among the validation rows, in the place of one of the commonest."""
+    for lacking in np.setdiff1d(labels, labels[validation]):
+        classes, counts = np.unique(labels[validation], return_counts=True)
+        if counts.max() < 2:
+            return
+        given = np.flatnonzero(labels[validation] == classes[np.argmax(counts)])[-1]
+        taken = np.flatnonzero(labels[train] == lacking)[0]
+        train[taken], validation[given] = validation[given], train[taken]
