@@ -366,3 +366,44 @@ def test_what_a_scorer_cannot_do_is_found_before_training(Estimator, given):
         model.fit(X, y - 5, np.ones(150), **val)
     assert epochs == []
     assert model.set_params(scoring="loss").fit(X, y - 5, np.ones(150), **val).n_iter_ == 2
+
+
+# --- what is printed -----------------------------------------------------------------------------
+
+
+@quiet
+@pytest.mark.parametrize("given", [False, True])
+def test_verbose_2_adds_total_rate_and_validation_loss(given, capsys):
+    val = {"X_val": X, "y_val": y} if given else {}
+    model = MLPClassifier((4,), max_iter=4, learning_rate="one_cycle", random_state=0, verbose=True)
+    model.fit(X, y, **val)
+    theirs = capsys.readouterr().out.splitlines()
+    model.set_params(verbose=2).fit(X, y, **val)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.startswith("Epoch")] == theirs
+    assert len(theirs) == 4 * (1 + given)
+    step = 2 + given
+    for k, rate in enumerate(model.learning_rate_curve_):
+        right = f"Epoch {k + 1} of 4, learning rate = {rate:.3g}"
+        if given:
+            right += f", validation loss = {model.validation_loss_curve_[k]:.8f}"
+        assert lines[step * k + step - 1] == right
+    model.partial_fit(X, y)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Epoch 1, learning rate = ")
+
+
+@quiet
+def test_verbose_2_of_lbfgs_adds_total_and_evaluations(capsys):
+    model = MLPClassifier((4,), solver="lbfgs", max_iter=3, max_fun=70, random_state=0, verbose=2)
+    model.fit(X, y)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Iteration")]
+    assert lines[::2] == [f"Iteration {k}, loss = {v:.8f}" for k, v in
+                          enumerate(model.loss_curve_, 1)]  # fmt: skip
+    counts = []
+    for k, line in enumerate(lines[1::2], 1):
+        start, end = f"Iteration {k} of 3, evaluations = ", " of 70"
+        assert line.startswith(start)
+        assert line.endswith(end)
+        counts.append(int(line[len(start):-len(end)]))  # fmt: skip
+    assert counts[0] >= 2  # the start, and where the first step led
+    assert np.all(np.diff(counts) >= 1)

@@ -146,7 +146,9 @@ MLP_PARAMETERS = {
     "verbose": Parameter(
         verbosity,
         "bool or int",
-        "Whether to print the loss of each epoch or iteration.",
+        """Whether to print the loss of each epoch or iteration, and the validation score, as
+        scikit-learn does. 2 or more adds a line: how many epochs there are to be, the learning rate
+        and the validation loss, or the iterations and evaluations of 'lbfgs'.""",
         free_on_resuming=True,
     ),
     "warm_start": Parameter(

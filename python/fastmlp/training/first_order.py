@@ -163,6 +163,8 @@ class FirstOrderTraining(Training):
             print(f"Iteration {e.n_iter_}, loss = {loss:.8f}")
             if self.validation is not None:
                 print(f"Validation score: {score:f}")
+            if e.verbose > 1:
+                self._print_details()
         patience = self.patience
         if e.early_stopping:
             patience.watch(-score)
@@ -176,6 +178,15 @@ class FirstOrderTraining(Training):
         if not self.diverged and self.optimizer.schedule.epoch_ended(e.t_, patience.count == 0):
             patience.count = 0
         e._no_improvement_count = patience.count
+
+    def _print_details(self) -> None:
+        """Print of an epoch what scikit-learn does not."""
+        e = self.estimator
+        parts = [f"Epoch {e.n_iter_}" + ("" if self.one_epoch else f" of {e.max_iter}")]
+        parts.append(f"learning rate = {self.rate:.3g}")
+        if self.validation is not None:
+            parts.append(f"validation loss = {e.validation_loss_curve_[-1]:.8f}")
+        print(", ".join(parts))
 
     def _patience(self) -> Patience:
         """Patience with the loss, or minus the validation score, as the records have it."""

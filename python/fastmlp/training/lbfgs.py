@@ -100,6 +100,11 @@ class LbfgsTraining(Training):
         e.loss_curve_.append(e.loss_)
         if e.verbose and not self.plays_back:
             print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
+            if e.verbose > 1:
+                print(
+                    f"Iteration {e.n_iter_} of {e.max_iter}, "
+                    f"evaluations = {self.evaluated} of {e.max_fun}"
+                )
         too_late = not self.plays_back and monotonic() > self.deadline
         self.stopped = self.watchers.epoch_ended(self) or too_late
         if self.stopped:
