@@ -309,7 +309,7 @@ def test_scorers_get_the_weights_of_the_validation_samples(given, scoring):
         val = {"X_val": X[rows], "y_val": y[rows], "sample_weight_val": weight[rows]}
         clf.fit(X, y, **val)
     else:
-        rows = train_test_split(np.arange(n), test_size=0.1, random_state=3)[1]
+        rows = train_test_split(np.arange(n), test_size=0.1, random_state=3, stratify=y)[1]
         clf.fit(X, y, weight)
     predicted, p = clf.predict(X[rows]), clf.predict_proba(X[rows])
     right, plain = (
@@ -404,7 +404,7 @@ def test_an_epoch_without_a_score_leaves_the_best_weights():
     scores = [0.5, np.nan, 0.9, 0.6, 0.7]
     model = MLPClassifier((4,), early_stopping=True, max_iter=5, random_state=0,
                           scoring=lambda *_: given.pop(0))  # fmt: skip
-    given = scores.copy()
+    given = [0.0, *scores]  # the first weights are scored, too
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="No score")
         model.fit(X, y, X_val=X, y_val=y)
