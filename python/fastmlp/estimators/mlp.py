@@ -31,7 +31,13 @@ from fastmlp.estimators.scoring import check_scorer, has_scorer, score_by_scorer
 from fastmlp.estimators.setup import architecture_of, make_optimizer, start_records
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
 from fastmlp.training.checkpoint import Checkpoint
-from fastmlp.training.data import Data, Validation, can_be_stratified, split_rows
+from fastmlp.training.data import (
+    Data,
+    Validation,
+    can_be_stratified,
+    split_rows,
+    warn_of_other_scale,
+)
 from fastmlp.training.first_order import RECORDS, FirstOrderTraining
 from fastmlp.training.lbfgs import LbfgsTraining
 from fastmlp.training.training import Training, Watchers
@@ -157,6 +163,10 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
         -----
         Whatever is raised, the estimator then is as it was before the call. A KeyboardInterrupt is
         not raised: training ends with a warning, and the model is that after the step at hand.
+
+        A :class:`~sklearn.pipeline.Pipeline` transforms X, but passes `X_val` on as it is, unless
+        ``Pipeline(steps, transform_input=["X_val"])`` asks for it, with metadata routing enabled
+        and ``set_fit_request(X_val=True, y_val=True)``: see docs/validation.md.
         """
         check_parameters(self)
         if (X_val is None) != (y_val is None):
@@ -191,13 +201,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y = self._check_X_y(X, y, reset=new)
         dtype = np.float32 if (X if new else self.coefs_[0]).dtype == np.float32 else np.float64
-        labels = (
-            Labels.NEW
-            if new and not incremental
-            else Labels.SAME
-            if self.warm_start
-            else Labels.SUBSET
-        )
+        known = Labels.SAME if self.warm_start else Labels.SUBSET
+        labels = Labels.NEW if new and not incremental else known
         data = self._make_data(X, y, sample_weight, dtype, labels, training=True)
         check_scorer(self)
         architecture = architecture_of(self, X.shape[1])
@@ -241,7 +246,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
         train: Order | None = None
         validation = None
         if validation_input.X is not None:
-            validation = self._given_validation(validation_input, architecture, dtype)
+            validation = self._given_validation(validation_input, data.X, architecture, dtype)
         elif self.early_stopping:
             train, validation = self._split_validation(data, random)
         batch = self._batch_size(data.n if train is None else len(train))
@@ -360,7 +365,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
         return Data(samples, n, X, y, compared, sample_weight)
 
     def _given_validation(
-        self, given: ValidationInput, architecture: Architecture, dtype: npt.DTypeLike
+        self, given: ValidationInput, X_train: Any, architecture: Architecture, dtype: npt.DTypeLike
     ) -> Validation:
         """The validation data that `fit` was given."""
         try:
@@ -372,6 +377,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEs
             raise ValueError(
                 f"y_val has {self.n_outputs_} outputs, y has {architecture.units[-1]}."
             )
+        warn_of_other_scale(X, X_train)
         return self._validation(data, None)
 
     def _split_validation(

@@ -7,9 +7,11 @@ from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
 from fastmlp.core.network import Blocks, Samples
 from fastmlp.core.typing import Array, Order
+from fastmlp.core.warnings import warn
 
 
 class Data(NamedTuple):
@@ -122,3 +124,30 @@ def _exchange_for_lacking_classes(train: Order, validation: Order, labels: Array
         given = np.flatnonzero(labels[validation] == classes[np.argmax(counts)])[-1]
         taken = np.flatnonzero(labels[train] == lacking)[0]
         train[taken], validation[given] = validation[given], train[taken]
+
+
+def warn_of_other_scale(X_val: Any, X: Any) -> None:
+    """Warn where validation samples can hardly have been transformed as the training samples were.
+
+    Samples of one population may be shifted, but hardly by five times the range of a feature;
+    a feature that was scaled here and not there usually is. The median is compared, so that
+    outliers in `X_val` do not matter, and features that are constant in `X`, which have no scale,
+    are left out. Some 1000 rows of each are enough, and cost the same for any number of rows.
+    Sparse data are not checked: the median of most of their features is 0.
+    """
+    if issparse(X_val) or issparse(X):
+        return
+    some = X[:: 1 + len(X) // 1000]
+    low, high = some.min(axis=0).astype(np.float64), some.max(axis=0).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float64 nothing is noticed
+        median = np.median(X_val[:: 1 + len(X_val) // 1000].astype(np.float64), axis=0)
+        distance, scale = np.maximum(low - median, median - high), high - low
+    far = np.flatnonzero((distance > 5 * scale) & (scale > 0))
+    if len(far):
+        first = far[0]
+        warn(
+            f"X_val lies far outside of the range of X in {len(far)} of {len(low)} features: the "
+            f"median of feature {first} is {median[first]:.3g} in X_val, its range in X is "
+            f"{low[first]:.3g} to {high[first]:.3g}. X_val must be transformed as X is; a Pipeline "
+            "does so only with transform_input=['X_val'], see fit's documentation."
+        )
