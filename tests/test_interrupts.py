@@ -4,9 +4,11 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV, cross_validate
 from threadpoolctl import threadpool_limits
 
 from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron, _native
@@ -121,6 +123,38 @@ def test_short_epochs_lose_nothing():
         if steps:  # it came within an epoch that took long enough for signals to be looked at
             expected.partial_fit(few[: 200 * steps], labels[: 200 * steps])
         np.testing.assert_array_equal(model.coefs_[0], expected.coefs_[0])
+
+
+SEARCHED = MLPClassifier((200,), max_iter=3)
+FEW = slice(30_000)
+
+
+def test_an_interrupt_within_cross_validation_ends_one_fit_only():
+    def search():
+        return cross_validate(SEARCHED, X[FEW], y[FEW], cv=3, return_estimator=True)
+
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        results, _ = interrupted(search, "train")
+    assert [model.n_iter_ for model in results["estimator"]] == [0, 3, 3]
+    assert np.isfinite(results["test_score"]).all()
+
+
+@pytest.mark.parametrize("search", [
+    lambda: cross_validate(SEARCHED, X[FEW], y[FEW], cv=3, error_score="raise"),
+    lambda: GridSearchCV(SEARCHED, {"alpha": [0, 1]}, cv=3, error_score="raise").fit(X[FEW],
+                                                                                     y[FEW]),
+], ids=["cross_validate", "GridSearchCV"])  # fmt: skip
+def test_an_interrupt_ends_a_search_where_its_warning_is_an_error(search, monkeypatch):
+    fits = []
+    fit = MLPClassifier.fit
+    monkeypatch.setattr(
+        MLPClassifier, "fit", lambda self, *arrays: fits.append(self) or fit(self, *arrays)
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Training interrupted")
+        with pytest.raises(UserWarning, match="Training interrupted by user"):
+            interrupted(search, "train")
+    assert len(fits) == 1
 
 
 def test_before_the_first_score_the_weights_at_hand_are_kept():
