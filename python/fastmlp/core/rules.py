@@ -209,9 +209,9 @@ def _hint(rule: Rule, value: Any) -> str:
 
 def is_default(value: Any, default: Any) -> bool:
     """Whether a value means what the default does; a default of 0 may be 0 for each layer, too."""
-    if default == 0:
-        return not np.any(value)
-    return value is default or bool(np.all(value == default))
+    if value is default:
+        return True
+    return not np.any(value) if default == 0 else bool(np.all(value == default))
 
 
 def check_parameters(estimator: Any) -> None:

@@ -95,15 +95,20 @@ def check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Arr
     return converted(weights, dtype, "sample_weight")
 
 
-def check_label_type(y: Any) -> None:
-    """Check that y are labels, before scikit-learn prints all of them."""
-    kind = type_of_target(y, input_name="y")
-    if kind in ("continuous", "continuous-multioutput", "unknown"):
+@contextmanager
+def label_errors(y: Any) -> Iterator[None]:
+    """What is wrong with labels, said without printing all of them, as scikit-learn does."""
+    try:
+        yield
+    except ValueError as error:
+        kind = type_of_target(y, input_name="y")
+        if kind not in ("continuous", "continuous-multioutput", "unknown"):
+            raise
         first = np.asarray(y).ravel()[:3].tolist()
         raise ValueError(
             f"Unknown label type: {kind}. Maybe you are trying to fit a classifier, which expects "
             f"discrete classes on a regression target with continuous values. y begins with {first}"
-        )
+        ) from error
 
 
 @contextmanager

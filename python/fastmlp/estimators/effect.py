@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,21 +90,20 @@ def warn_of_unused_parameters(estimator: Any, *, validates: bool) -> None:
     validates : bool
         Whether `fit` was given validation data.
     """
-    unmet = {
-        name: need
-        for name, need in NEEDS.items()
-        if name in estimator._parameters and not need.is_met(estimator, validates)
-    }
-    defaults = _defaults(type(estimator))
+    cls: Any = type(estimator)
+    defaults = _defaults(cls)
     unused = [
         f"{name} (only {need.words})"
-        for name, need in unmet.items()
-        if not is_default(getattr(estimator, name), defaults[name])
+        for name, need in NEEDS.items()
+        if name in defaults
+        and not is_default(getattr(estimator, name), defaults[name])
+        and not need.is_met(estimator, validates)
     ]
     if unused:
         warn(f"Without effect here: {', '.join(unused)}.")
 
 
+@cache
 def _defaults(cls: type) -> dict[str, Any]:
     """The defaults of the parameters, also where a subclass of the user's has other arguments."""
     ours: Any = next(base for base in cls.__mro__ if "_parameters" in vars(base))

@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from fastmlp.core.typing import Array
-from fastmlp.estimators.base import check_classes, check_label_type
+from fastmlp.estimators.base import check_classes, label_errors
 from fastmlp.estimators.consistency import check_classes_attribute
 from fastmlp.estimators.mlp import Labels, MultilayerPerceptron
 from fastmlp.exchange.values import Task
@@ -43,7 +43,6 @@ class LabelledPerceptron(MultilayerPerceptron):
     def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
         if self.loss == "kl_divergence":
             return self._encode_probabilities(y, dtype, labels)
-        check_label_type(y)
         if labels is not Labels.NEW and self._label_binarizer is None:
             raise ValueError(
                 f"loss={self.loss!r} cannot go on from a fit with loss='kl_divergence'."
@@ -51,10 +50,12 @@ class LabelledPerceptron(MultilayerPerceptron):
         if labels is Labels.NEW:
             from sklearn.preprocessing import LabelBinarizer
 
-            self._label_binarizer = LabelBinarizer().fit(y)
+            with label_errors(y):
+                self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            found = unique_labels(y)
+            with label_errors(y):
+                found = unique_labels(y)
             if labels is Labels.SAME and set(found) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same "
