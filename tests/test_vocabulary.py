@@ -1171,10 +1171,11 @@ def test_class_weights_are_those_of_the_fit():
     few, classes = y_iris < 2, [0, 1, 2]  # of a class with a weight there is no sample
     model.partial_fit(X_iris[few], y_iris[few], classes=classes)
     plain = MLPClassifier((4,), max_iter=3, random_state=0)
-    plain.partial_fit(X_iris[few], y_iris[few], np.array([2.0, 1.0])[y_iris[few]], classes)
+    factors = np.array([2.0, 1.0, 3.0])[y_iris]
+    plain.partial_fit(X_iris[few], y_iris[few], factors[few], classes=classes)
     np.testing.assert_array_equal(model.coefs_[0], plain.coefs_[0])
     model.fit(X_iris, y_iris, X_val=X_iris[few], y_val=y_iris[few])  # which are as they are
-    plain.fit(X_iris, y_iris, np.array([2.0, 1.0, 3.0])[y_iris])
+    plain.fit(X_iris, y_iris, factors)
     np.testing.assert_array_equal(model.coefs_[0], plain.coefs_[0])
     proba = model.predict_proba(X_iris[few])
     loss = log_loss(y_iris[few], proba, labels=classes)
