@@ -64,19 +64,24 @@ import time, numpy as np
 from fastmlp import MLPClassifier
 from sklearn.datasets import load_digits
 X, y = load_digits(return_X_y=True)
-fit = MLPClassifier(max_iter=60, random_state=0, n_iter_no_change=np.inf).fit
+fit = MLPClassifier(max_iter=60, random_state=0, n_iter_no_change=np.inf, n_jobs={n_jobs}).fit
 fit(X, y); start = time.process_time(); fit(X, y); print(time.process_time() - start)
 """
 
 
 @pytest.mark.measures
 def test_four_fits_at_once_share_two_cores_without_collapse():
-    """Barriers that only spin were a hundred times slower than alone; four fits may be eight."""
-    alone = min(float(run(FIT_SECONDS)[0]) for _ in range(2))
-    fits = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", FIT_SECONDS],
-                             stdout=subprocess.PIPE) for _ in range(4)]  # fmt: skip
+    """Barriers that only spin were a hundred times slower than alone.
+
+    In the processor's time: what threads that wait for each other waste, on top of the work, which
+    one thread does without any waiting.
+    """
+    work = min(float(run(FIT_SECONDS.format(n_jobs=1))[0]) for _ in range(3))
+    fits = [subprocess.Popen([sys.executable, "-W", "ignore", "-c",
+                              FIT_SECONDS.format(n_jobs=None)], stdout=subprocess.PIPE)
+            for _ in range(4)]  # fmt: skip
     seconds = [float(fit.communicate(timeout=LIMIT)[0]) for fit in fits]
-    assert np.median(seconds) < 4 * alone
+    assert np.median(seconds) < 5 * work
 
 
 # --- memory --------------------------------------------------------------------------------------
