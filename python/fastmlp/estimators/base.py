@@ -26,11 +26,12 @@ def _version() -> str:
     return version("fastmlp")
 
 
-class VersionedEstimator(BaseEstimator):
-    """An estimator whose pickles say which version has made them, as scikit-learn's own do."""
+class VersionMixin:
+    """Estimators whose pickles say which version has made them, as scikit-learn's own do."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), _VERSION_KEY: _version()}
+        state: Any = super().__getstate__()
+        return {**state, _VERSION_KEY: _version()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
@@ -44,7 +45,7 @@ class VersionedEstimator(BaseEstimator):
                 ),
                 stacklevel=2,
             )
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[misc]
 
 
 def snapshot(estimator: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
@@ -20,7 +20,7 @@ from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array, Order
 from fastmlp.core.warnings import warn
 from fastmlp.estimators.base import (
-    VersionedEstimator,
+    VersionMixin,
     all_or_nothing,
     check_sample_weight,
     split_errors,
@@ -69,7 +69,7 @@ def has_partial_fit(estimator: "MultilayerPerceptron") -> bool:
     return True
 
 
-class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionedEstimator):
+class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixin, BaseEstimator):
     """Fits a network. The subclasses say what y means."""
 
     _parameters: ClassVar[dict[str, Parameter]]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
-from sklearn.base import ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
@@ -33,7 +33,7 @@ from fastmlp.core.rules import (
 from fastmlp.core.typing import Array
 from fastmlp.core.warnings import warn
 from fastmlp.estimators.base import (
-    VersionedEstimator,
+    VersionMixin,
     all_or_nothing,
     check_classes,
     check_sample_weight,
@@ -79,7 +79,7 @@ def class_weight_parameter(text: str) -> Parameter:
     return Parameter(rule, "dict, 'balanced' or None", text)
 
 
-class SingleLayer(SavableMixin, ClassifierMixin, VersionedEstimator):
+class SingleLayer(SavableMixin, ClassifierMixin, VersionMixin, BaseEstimator):
     """A weighted sum of the features per class, or one for two classes, and a threshold."""
 
     _parameters: ClassVar[dict[str, Parameter]]
