@@ -5,7 +5,6 @@ import functools
 import os
 import pathlib
 import signal
-import sys
 import time
 import types
 
@@ -638,13 +637,6 @@ def test_a_state_that_no_training_made_is_refused(forge, begun, monkeypatch):
 def test_a_checkpoint_of_another_engine(begun, monkeypatch):
     monkeypatch.setattr(checkpoint, "_native", types.SimpleNamespace(engine=lambda: "other"))
     with pytest.warns(UserWarning, match=r"was written on the engine .* will differ in its last"):
-        begun.fit(X, y)
-
-
-def test_without_the_library(begun, monkeypatch):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(ImportError, match=r"pip install 'fastmlp\[save\]'"):
         begun.fit(X, y)
 
 

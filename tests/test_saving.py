@@ -346,16 +346,6 @@ def test_a_header_that_is_too_long(model, monkeypatch):
         save(estimator, model)
 
 
-def test_without_the_library(model, monkeypatch):
-    estimator = load(model)
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(ImportError, match=r"pip install 'fastmlp\[save\]'"):
-        load(model)
-    with pytest.raises(ImportError, match=r"pip install 'fastmlp\[save\]'"):
-        save(estimator, model)
-
-
 # --- files ---------------------------------------------------------------------------------------
 
 

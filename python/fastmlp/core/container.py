@@ -224,15 +224,10 @@ class Decoder:
 # --- bytes ---------------------------------------------------------------------------------------
 
 
-def library() -> Any:
-    """The package safetensors, or an ImportError that says how to get it."""
-    try:
-        import safetensors.numpy
-    except ImportError as error:
-        raise ImportError(
-            "Saving and loading models, and checkpoints, needs the package safetensors: "
-            "pip install 'fastmlp[save]' installs it."
-        ) from error
+def _library() -> Any:
+    """The package safetensors, imported where a file needs it: `import fastmlp` is faster."""
+    import safetensors.numpy
+
     return safetensors
 
 
@@ -254,7 +249,7 @@ def to_bytes(kind: str, text: str, tensors: dict[str, Array]) -> bytes:
     """The content of a file of a kind, which is the key of its metadata."""
     tensors = {**tensors, "sha256": digest(text, tensors)}
     # one key: the library writes several in an order of its own, new in each process
-    data = library().numpy.save(tensors, metadata={kind: text})
+    data = _library().numpy.save(tensors, metadata={kind: text})
     if int.from_bytes(data[:8], "little") > _MAX_HEADER:
         raise ValueError("labels, names and curves together are longer than the format allows")
     return bytes(data)
@@ -279,7 +274,6 @@ def read(path: str, kind: str, newest: int) -> tuple[Any, dict[str, Array]]:
     OSError
         There is no such file, or it cannot be read.
     """
-    library()
     os.stat(path)
     if not os.path.isfile(path):
         raise ValueError("it is a folder, or no regular file")
@@ -318,8 +312,8 @@ def _from_file(file: BinaryIO, kind: str, newest: int) -> tuple[Any, dict[str, A
         )
     file.seek(0)
     try:
-        parts = library().deserialize(file.read())
-    except library().SafetensorError as error:
+        parts = _library().deserialize(file.read())
+    except _library().SafetensorError as error:
         raise ValueError(f"it is no safetensors file, or cut off or damaged: {error}") from error
     tensors = {name: _tensor(name, part) for name, part in parts}
     checksum = tensors.pop("sha256", np.empty(0))

@@ -154,8 +154,6 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             checkpoint that is of another fit, damaged, of another version or no checkpoint at all.
         OSError
             The checkpoint cannot be read, or its first state not be written.
-        ImportError
-            There is a checkpoint, and safetensors is not installed.
         MemoryError
             The network or its work space does not fit into memory; the text says how large.
 

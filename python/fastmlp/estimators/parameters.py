@@ -347,8 +347,7 @@ MLP_PARAMETERS = {
         parameters or random numbers it raises an error. A fit that ends, or diverges, removes the
         file. One file is for one fit at a time: do not set it in a grid search or a
         cross-validation. A warm start after an interrupt, and a RandomState that was used
-        meanwhile, are other fits; callbacks start again. `partial_fit` has no checkpoint. Needs
-        the package safetensors (``fastmlp[save]``).""",
+        meanwhile, are other fits; callbacks start again. `partial_fit` has no checkpoint.""",
         since=2,
         free_on_resuming=True,
     ),

@@ -17,7 +17,6 @@ from fastmlp.core.container import (
     Decoder,
     Encoder,
     is_count,
-    library,
     parse,
     read,
     to_bytes,
@@ -69,8 +68,7 @@ class SavableMixin:
         It holds the parameters, all fitted attributes and the solver's state: what
         :func:`fastmlp.load` makes of it predicts the same bits, and `partial_fit` and a warm start
         go on to the same bits. Callbacks are left out. A RandomState as `random_state` is saved as
-        it is, and a sequence of arrays as `init` with its arrays. Needs the package safetensors,
-        which ``pip install 'fastmlp[save]'`` installs.
+        it is, and a sequence of arrays as `init` with its arrays.
 
         Parameters
         ----------
@@ -91,8 +89,6 @@ class SavableMixin:
             The estimator is not fitted.
         OSError
             The file cannot be written.
-        ImportError
-            safetensors is not installed.
         """
         if not is_registered(type(self)):
             *names, last = registered_names()
@@ -129,8 +125,6 @@ def load(path: str | os.PathLike[str]) -> Any:
         The file is damaged, no saved model, or of a newer version's format; the text says which.
     OSError
         There is no such file, or it cannot be read.
-    ImportError
-        safetensors is not installed.
     """
     name = os.fsdecode(path)
     with prefixed_errors(f"{name!r} cannot be loaded"):
@@ -138,7 +132,6 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def _to_bytes(estimator: Any) -> bytes:
-    library()
     config, tensors = _configuration(estimator)
     text = to_text(config)
     _restore(parse(text), tensors)  # nothing is written that could not be read

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastmlp.core.container import Decoder, Encoder, library, read, to_bytes, to_text
+from fastmlp.core.container import Decoder, Encoder, read, to_bytes, to_text
 from fastmlp.core.files import full_path, prefixed_errors, remove_leftovers, replace_file
 from fastmlp.core.native import _native
 from fastmlp.core.network import Blocks
@@ -76,7 +76,6 @@ class Checkpoint(Watcher):
         self._seed: int | None = None
         if path is None:
             return
-        library()
         self._what = f"checkpoint={os.fspath(path)!r}"
         with prefixed_errors(f"{self._what} cannot be used"):
             self.path = full_path(path)
