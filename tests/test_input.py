@@ -481,3 +481,20 @@ def test_out_of_memory_names_the_sizes_and_leaves_the_estimator():
     assert "for training a network of 20-3000-3000-3 neurons in batches of 200 rows" in lines[2]
     assert "for an array with shape (20, 10000000)" in lines[3]
     assert "weights for hidden_layer_sizes" in lines[4]
+
+
+# --- random numbers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor, Perceptron, Adaline])
+def test_a_generator_as_random_state_is_refused_with_advice(Estimator):
+    """As scikit-learn refuses it; the error says what takes its place."""
+    rng = np.random.default_rng(0)
+    X, y = [[0.0], [1.0]], [0, 1]
+    with pytest.raises(ValueError, match=r"pass int\(rng\.integers\(2\*\*32\)\)"):
+        Estimator(random_state=rng).fit(X, y)
+    with pytest.raises(ValueError, match=r"Got 'x' instead\.$"):
+        Estimator(random_state="x").fit(X, y)
+    seed = int(rng.integers(2**32))
+    first, second = (Estimator(random_state=seed, max_iter=2).fit(X, y) for _ in range(2))
+    assert first.predict(X).tolist() == second.predict(X).tolist()

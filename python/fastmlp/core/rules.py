@@ -17,11 +17,12 @@ class InvalidParameterError(ValueError, TypeError):
 
 
 class Rule(NamedTuple):
-    """Which values are accepted, and the words for them."""
+    """Which values are accepted, the words for them, and advice on values that are not."""
 
     accepts: Callable[[Any], bool]
     text: str
     names: tuple[str, ...] = ()  # the options among them
+    advice: Callable[[Any], str] = lambda value: ""
 
 
 def any_of(*rules: Rule) -> Rule:
@@ -101,6 +102,12 @@ random_state = any_of(
     integer(0, 2**32 - 1, "[]"),
     instance(np.random.RandomState, "numpy.random.mtrand.RandomState"),
     nothing,
+)._replace(
+    advice=lambda value: (
+        " Of a Generator `rng`, pass int(rng.integers(2**32)), as random_state is scikit-learn's."
+        if isinstance(value, np.random.Generator)
+        else ""
+    )
 )
 
 
@@ -230,5 +237,6 @@ def check_parameters(estimator: Any) -> None:
         if not parameter.rule.accepts(value):
             raise InvalidParameterError(
                 f"The {name!r} parameter of {type(estimator).__name__} must be "
-                f"{parameter.rule.text}. Got {value!r} instead.{_hint(parameter.rule, value)}"
+                f"{parameter.rule.text}. Got {value!r} instead."
+                f"{_hint(parameter.rule, value)}{parameter.rule.advice(value)}"
             )
