@@ -85,8 +85,8 @@ def all_tasks(activation, dtype):
 # --- ONNX ----------------------------------------------------------------------------------------
 
 
-def run_onnx(model, X):
-    """The outputs of a model by name."""
+def run_onnx(model, X, rows="N"):
+    """The outputs of a model by name; `rows` is what their first dimension is called."""
     onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -96,7 +96,7 @@ def run_onnx(model, X):
     results = dict(zip(names, session.run(None, {"X": X}), strict=True))
     for output in session.get_outputs():  # declared as they are
         shape = results[output.name].shape
-        assert output.shape == ["N", *shape[1:]]
+        assert output.shape == [rows, *shape[1:]]
     return results
 
 

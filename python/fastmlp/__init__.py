@@ -9,6 +9,7 @@ from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.perceptron import Perceptron
 from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.exchange.model_files import load
+from fastmlp.exchange.onnx_pipelines import to_onnx
 from fastmlp.exchange.sklearn import from_sklearn
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "__version__",
     "from_sklearn",
     "load",
+    "to_onnx",
 ]
 
 __version__: str

@@ -2,8 +2,9 @@
 
 import os
 from contextlib import suppress
+from importlib import import_module
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,10 @@ from fastmlp.core.files import prefixed_errors, replace_file
 from fastmlp.core.typing import Array
 from fastmlp.exchange.values import FittedNetwork, Layer, Task
 
-_OPSET = 17
+# name, type and shape of an output
+Result: TypeAlias = tuple[str, int, list[str | int]]
+
+OPSET = 17
 _IR_VERSION = 8  # the format that came with this opset
 
 
@@ -67,17 +71,22 @@ class OnnxMixin:
             The file cannot be written.
         """
         network = self._fitted_network()
-        try:
-            import onnx
-        except ImportError as error:
-            raise ImportError(
-                'to_onnx needs the package onnx: pip install "fastmlp[onnx]".'
-            ) from error
+        onnx = package("onnx")
         chosen = _chosen_dtype(network, X, dtype)
-        model = _model(onnx, network.astype(chosen), chosen)
+        model = _model(onnx, network, chosen)
         if path is not None:
             replace_file(path, model.SerializeToString())
         return model
+
+
+def package(name: str) -> Any:
+    """A package that is imported where it is used, or an ImportError that names it."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f'to_onnx needs the package {name}: pip install "fastmlp[onnx]".'
+        ) from error
 
 
 def _chosen_dtype(network: FittedNetwork, X: Any, dtype: Any) -> type[np.floating[Any]]:
@@ -102,16 +111,7 @@ def _chosen_dtype(network: FittedNetwork, X: Any, dtype: Any) -> type[np.floatin
 
 
 def _model(onnx: Any, network: FittedNetwork, dtype: type[np.floating[Any]]) -> Any:
-    graph = _Graph(onnx, dtype)
-    outputs = "X"
-    for layer in network.layers:
-        outputs = graph.layer(outputs, layer)
-    if network.task is Task.REGRESSION:
-        name = graph.node("Identity", outputs, output="variable")
-        shape: list[str | int] = ["N", network.n_outputs]
-        results = [(name, graph.type(dtype), shape)]
-    else:
-        results = _decision(graph, network, outputs)
+    graph, results = network_graph(onnx, network, dtype)
     value = onnx.helper.make_tensor_value_info
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
@@ -121,12 +121,27 @@ def _model(onnx: Any, network: FittedNetwork, dtype: type[np.floating[Any]]) -> 
             [value(*result) for result in results],
             graph.constants,
         ),
-        opset_imports=[onnx.helper.make_opsetid("", _OPSET)],
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         ir_version=_IR_VERSION,
         producer_name="fastmlp",
     )
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def network_graph(
+    onnx: Any, network: FittedNetwork, dtype: type[np.floating[Any]]
+) -> tuple["_Graph", list[Result]]:
+    """The nodes from the input `X` to the results, all of this type, and the results."""
+    network = network.astype(dtype)
+    graph = _Graph(onnx, dtype)
+    outputs = "X"
+    for layer in network.layers:
+        outputs = graph.layer(outputs, layer)
+    if network.task is not Task.REGRESSION:
+        return graph, _decision(graph, network, outputs)
+    name = graph.node("Identity", outputs, output="variable")
+    return graph, [(name, graph.type(dtype), ["N", network.n_outputs])]
 
 
 class _Graph:
@@ -216,9 +231,7 @@ class _Graph:
         return self.node("Add", self.node("Relu", x), self.node("Log", self.node("Add", near, 1)))
 
 
-def _decision(
-    graph: _Graph, network: FittedNetwork, outputs: str
-) -> list[tuple[str, int, list[str | int]]]:
+def _decision(graph: _Graph, network: FittedNetwork, outputs: str) -> list[Result]:
     """Nodes from the network's outputs to a classifier's; name, type and shape of these."""
     node = graph.node
     n, margin = network.n_outputs, network.has_margins

@@ -18,6 +18,11 @@ def registered_names() -> list[str]:
     return list(_ESTIMATORS)
 
 
+def registered_classes() -> list[Any]:
+    """The classes of all estimators."""
+    return list(_ESTIMATORS.values())
+
+
 def registered_class(name: Any) -> Any:
     """The class of a name, or None."""
     return _ESTIMATORS.get(name) if isinstance(name, str) else None
