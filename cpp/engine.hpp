@@ -28,6 +28,7 @@ struct Recipe {
   const Hidden* hidden;  // n_layers - 1 of them; predict() takes n_layers where `loss` is -1
   int loss;              // -1: the network ends with its last hidden layer
   double loss_parameter;
+  double label_smoothing;  // share of a class's target that is spread over all classes
   double input_dropout;
   // Penalty: (alpha / 2 * sum of squared weights + l1 * sum of absolute weights) / sum of the
   // batch's sample weights.
@@ -59,7 +60,8 @@ template <class T>
 struct Data {
   Rows<T> x;
   const T* targets;        // (rows, outputs), or null where `classes` is given
-  const int32_t* classes;  // (rows,): the output that is 1, all others 0; one output: its value
+  const int32_t* classes;  // (rows,): the output that is 1, all others 0; one output: its value;
+                           // both before label smoothing
   const T* weights;        // (rows,), or null: all 1
 };
 

@@ -128,6 +128,43 @@ def test_loss_and_gradient(engine, activation, loss, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("loss", "outputs"),
+    [("binary_log_loss", 1), ("logistic_squared_error", 1), ("logistic_squared_error", 21),
+     ("log_loss", 3), ("log_loss", 16), ("log_loss", 37)],
+)  # fmt: skip
+def test_smoothed_class_numbers_are_the_same_as_dense_targets(engine, loss, outputs, dtype):
+    """Loss, gradient, steps and evaluation, bit by bit."""
+    units, rows, share, k = (5, 4, outputs), 33, 0.3, max(outputs, 2)
+    rng = np.random.RandomState(outputs)
+    classes = rng.randint(k, size=rows).astype(np.int32)
+    dense = classes[:, None] if outputs == 1 else np.eye(k)[classes]
+    dense = dense.astype(dtype) * dtype(1 - share) + dtype(share / k)
+    X, weights = rng.randn(rows, 5).astype(dtype), rng.rand(rows).astype(dtype)
+    blocks = [rng.randn(*shape).astype(dtype) for shape in [(5, 4), (4,), (4, outputs), (outputs,)]]
+    results = []
+    for targets, smoothing in [(classes, share), (dense, 0.0), (dense, share)]:
+        network = network_of(
+            units, "tanh", loss, dtype, alpha=0.1, batch=rows, keep_gradient=True, engine=engine,
+            label_smoothing=smoothing,
+        )  # fmt: skip
+        network.write(0, blocks)
+        value, gradient = network.gradient(X, targets, weights, None, n_threads=1)
+        epoch, _ = network.train(X, targets, weights, None, solver="sgd", steps=0, rate=0.1,
+                                 n_threads=1)  # fmt: skip
+        outputs_, loss_ = _native.evaluate(
+            blocks, hidden_layers("tanh", 1), loss, X, targets, weights, n_threads=1,
+            engine=engine, label_smoothing=smoothing,
+        )  # fmt: skip
+        results.append([value, *gradient, *epoch, *network.read(0), outputs_, loss_])
+    for ours, right, ignored in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, right)
+        np.testing.assert_array_equal(ignored, right)  # values are never smoothed
+    with pytest.raises(ValueError, match=r"label_smoothing: must be in \[0, 1\)"):
+        network_of(units, "tanh", loss, dtype, alpha=0.0, batch=1, label_smoothing=1.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("loss", _native.LOSSES)
 def test_predictions(engine, loss, dtype):
     """Few rows (weights read in place), many (packed), row numbers, several threads."""

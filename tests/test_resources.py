@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 import time
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -284,3 +285,19 @@ def test_the_package_is_small():
     folder = pathlib.Path(fastmlp.__file__).parent
     files = [f for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
     assert sum(len(zlib.compress(f.read_bytes())) for f in files) < 1e6
+
+
+def test_label_smoothing_of_many_classes_makes_no_dense_targets():
+    """1000 classes of 20,000 samples: a matrix of targets would take 160 MB."""
+    X, y = np.random.default_rng(0).random((20_000, 2)), np.arange(20_000) % 1000
+    peaks = []
+    for share in (0.0, 0.1):
+        clf = MLPClassifier(
+            (2,), label_smoothing=share, max_iter=1, early_stopping=True, batch_size=1000, n_jobs=1,
+            random_state=0,
+        )  # fmt: skip
+        tracemalloc.start()
+        clf.fit(X, y)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 2e6

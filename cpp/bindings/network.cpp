@@ -19,16 +19,16 @@ void bind_class(py::module_& m, const char* name) {
   using Net = Network<T>;
   py::class_<Net>(m, name)
       .def(py::init([](const std::vector<int64_t>& units, const py::list& hidden,
-                       const std::string& loss, double loss_parameter, double input_dropout,
-                       double alpha, double l1, int64_t batch, bool sparse, bool keep_gradient,
-                       const std::string& engine) {
+                       const std::string& loss, double loss_parameter, double label_smoothing,
+                       double input_dropout, double alpha, double l1, int64_t batch, bool sparse,
+                       bool keep_gradient, const std::string& engine) {
              require(units.size() >= 2, "units: at least features and outputs");
              require(*std::min_element(units.begin(), units.end()) >= 1, "units: must be positive");
              require(batch >= 1, "batch: must be positive");
              require(input_dropout >= 0 && input_dropout < 1, "input_dropout: must be in [0, 1)");
              Plan plan{units, {}, {}};
              plan_hidden(hidden, &plan);
-             finish_plan(loss, loss_parameter, &plan);
+             finish_plan(loss, loss_parameter, label_smoothing, &plan);
              plan.recipe.input_dropout = input_dropout;
              plan.recipe.alpha = alpha;
              plan.recipe.l1 = l1;
@@ -37,8 +37,8 @@ void bind_class(py::module_& m, const char* name) {
                                           keep_gradient);
            }),
            "units"_a, "hidden"_a, "loss"_a, py::kw_only(), "loss_parameter"_a = 0.0,
-           "input_dropout"_a = 0.0, "alpha"_a, "l1"_a = 0.0, "batch"_a, "sparse"_a = false,
-           "keep_gradient"_a = false, "engine"_a = "")
+           "label_smoothing"_a = 0.0, "input_dropout"_a = 0.0, "alpha"_a, "l1"_a = 0.0, "batch"_a,
+           "sparse"_a = false, "keep_gradient"_a = false, "engine"_a = "")
       .def(
           "write",
           [](Net& net, int slot, const py::list& arrays) {

@@ -29,12 +29,15 @@ inline void plan_hidden(const py::list& hidden, Plan* plan) {
   }
 }
 
-inline void finish_plan(const std::optional<std::string>& loss, double loss_parameter, Plan* plan) {
+inline void finish_plan(const std::optional<std::string>& loss, double loss_parameter,
+                        double label_smoothing, Plan* plan) {
+  require(label_smoothing >= 0 && label_smoothing < 1, "label_smoothing: must be in [0, 1)");
   plan->recipe.units = plan->units.data();
   plan->recipe.n_layers = int(plan->units.size()) - 1;
   plan->recipe.hidden = plan->hidden.data();
   plan->recipe.loss = loss ? find_name("loss", loss_names(), *loss) : -1;
   plan->recipe.loss_parameter = loss_parameter;
+  plan->recipe.label_smoothing = label_smoothing;
   require(plan->hidden.size() + (loss ? 1 : 0) == plan->units.size() - 1,
           "hidden: wrong number of layers");
 }

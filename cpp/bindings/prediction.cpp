@@ -28,13 +28,13 @@ void plan_units(const py::list& arrays, bool has_outputs, Plan* plan) {
 template <class T>
 std::pair<py::array, double> predict(const py::list& arrays, const py::list& hidden,
                                      const std::optional<std::string>& loss, double loss_parameter,
-                                     const py::object& x, const py::object& targets,
-                                     const py::object& weights, const Order& order, int n_threads,
-                                     const std::string& engine) {
+                                     double label_smoothing, const py::object& x,
+                                     const py::object& targets, const py::object& weights,
+                                     const Order& order, int n_threads, const std::string& engine) {
   Plan plan;
   plan_hidden(hidden, &plan);
   plan_units(arrays, loss.has_value(), &plan);
-  finish_plan(loss, loss_parameter, &plan);
+  finish_plan(loss, loss_parameter, label_smoothing, &plan);
   const auto blocks = block_pointers<T>(arrays, block_shapes(plan.recipe));
   const Engine& chosen = find_engine(engine.c_str());
   const RowsArgument<T> rows(x, plan.units.front());
@@ -94,7 +94,7 @@ void bind_prediction(py::module_& m) {
       [](const py::list& blocks, const py::list& hidden, const std::optional<std::string>& loss,
          const py::object& x, const Order& order, int n_threads, const std::string& engine) {
         const py::object none = py::none();
-        return predict_any(blocks, hidden, loss, 0.0, x, none, none, order, n_threads, engine)
+        return predict_any(blocks, hidden, loss, 0.0, 0.0, x, none, none, order, n_threads, engine)
             .first;
       },
       "blocks"_a, "hidden"_a, "loss"_a, "x"_a, "order"_a = py::none(), py::kw_only(), "n_threads"_a,
@@ -105,13 +105,14 @@ void bind_prediction(py::module_& m) {
       "evaluate",
       [](const py::list& blocks, const py::list& hidden, const std::string& loss,
          const py::object& x, const py::object& targets, const py::object& weights,
-         const Order& order, double loss_parameter, int n_threads, const std::string& engine) {
-        return predict_any(blocks, hidden, std::optional<std::string>(loss), loss_parameter, x,
-                           targets, weights, order, n_threads, engine);
+         const Order& order, double loss_parameter, double label_smoothing, int n_threads,
+         const std::string& engine) {
+        return predict_any(blocks, hidden, std::optional<std::string>(loss), loss_parameter,
+                           label_smoothing, x, targets, weights, order, n_threads, engine);
       },
       "blocks"_a, "hidden"_a, "loss"_a, "x"_a, "targets"_a, "weights"_a, "order"_a = py::none(),
-      py::kw_only(), "loss_parameter"_a = 0.0, "n_threads"_a, "engine"_a = "",
-      "Predictions, and their mean loss against the targets, without penalty.");
+      py::kw_only(), "loss_parameter"_a = 0.0, "label_smoothing"_a = 0.0, "n_threads"_a,
+      "engine"_a = "", "Predictions, and their mean loss against the targets, without penalty.");
   m.def("is_clean", is_clean, "x"_a, "features"_a, "single"_a,
         "Whether x is a C-contiguous ndarray (n >= 1, features) of float32 (single) or float64, "
         "all finite.");

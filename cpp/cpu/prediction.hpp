@@ -163,7 +163,8 @@ void predict_rows(void* context, int thread, int n_threads) {
     if (p.has_targets()) {
       for (int64_t v = 0; v < panel_count<T>(outputs); ++v)
         __builtin_memcpy(scratch.z.at(v, 0), z.at(v, 0), size_t(rows * kLanes<T>) * sizeof(T));
-      for (int64_t r = 0; r < rows; ++r) set_target(scratch.target, outputs, p.data, r, source(r));
+      const Targets<T> targets(p.data, outputs, p.recipe.label_smoothing);
+      for (int64_t r = 0; r < rows; ++r) targets.set(scratch.target, r, source(r));
       const Chunk<T> chunk{p.data, p.pass.order, start, rows, true, true, T(1), T(1), 0, 0};
       find_take_loss<T>(p.recipe.loss, Losses{})(
           {scratch.z, scratch.target, outputs, scratch.row_loss, T(p.recipe.loss_parameter)}, chunk,

@@ -312,17 +312,35 @@ void gather(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, int64_
   }
 }
 
+/// Puts rows of targets into panels. A share of each class's target is spread over all classes, of
+/// which one output has two (Szegedy et al., CVPR 2016); without it they are 0 and 1.
 template <class T>
-void set_target(Panels<T> to, int64_t outputs, const Data<T>& data, int64_t r, int64_t source) {
-  if (!data.classes) return set_row(to, r, data.targets + source * outputs, outputs);
-  const int32_t label = data.classes[source];
-  if (outputs == 1) {
-    *to.at(0, r) = T(label);
-  } else {
-    for (int64_t p = 0; p < panel_count<T>(outputs); ++p) store(to.at(p, r), Vec<T>{});
-    to.at(label / kLanes<T>, r)[label % kLanes<T>] = T(1);
+struct Targets {
+  const Data<T>& data;
+  int64_t outputs;
+  T kept, spread;
+
+  Targets(const Data<T>& data, int64_t outputs, double smoothing)
+      : data(data),
+        outputs(outputs),
+        kept(T(1 - smoothing)),
+        spread(T(smoothing / double(outputs > 1 ? outputs : 2))) {}
+
+  void set(Panels<T> to, int64_t r, int64_t source) const {
+    if (!data.classes) return set_row(to, r, data.targets + source * outputs, outputs);
+    const int32_t label = data.classes[source];
+    if (outputs == 1) {
+      *to.at(0, r) = T(label) * kept + spread;
+      return;
+    }
+    const Vec<T> others = splat<Vec<T>>(spread);
+    const int64_t last = panel_count<T>(outputs) - 1;
+    for (int64_t p = 0; p < last; ++p) store(to.at(p, r), others);
+    const auto valid = first_lanes<T>(outputs - last * kLanes<T>);
+    store(to.at(last, r), select(valid, others, Vec<T>{}));
+    to.at(label / kLanes<T>, r)[label % kLanes<T>] += kept;
   }
-}
+};
 
 /// Rows [begin, end) of the chunk: forward through all layers, loss, deltas back to the first.
 /// `scratch` has room for the entries of a sparse row.
@@ -339,8 +357,8 @@ void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
   };
   const Rows<T>& x = chunk.data.x;
   const Mask<T> input_mask = chunk.mask(s.input_dropout, 0);
-  for (int64_t r = begin; r < end; ++r)
-    set_target(s.target, last_layer(s).out, chunk.data, r, chunk.row(r));
+  const Targets<T> targets(chunk.data, last_layer(s).out, s.label_smoothing);
+  for (int64_t r = begin; r < end; ++r) targets.set(s.target, r, chunk.row(r));
   if (!x.indptr) {
     const Layer<T>& layer = s.layers[0];
     gather(x, layer.in, layer.input, begin, end, [&](int64_t r) { return chunk.row(r); });

@@ -96,7 +96,7 @@ struct Session {
   int n_layers;
   Layer<T>* layers;
   int loss;
-  double loss_parameter, input_dropout, alpha, l1;
+  double loss_parameter, label_smoothing, input_dropout, alpha, l1;
   int64_t chunk_rows, piece_rows;
   Panels<T> target;  // (chunk_rows, outputs)
   double* row_loss;  // (chunk_rows,)
@@ -269,6 +269,7 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
   session.layers = layers;
   session.loss = recipe.loss;
   session.loss_parameter = recipe.loss_parameter;
+  session.label_smoothing = recipe.label_smoothing;
   session.input_dropout = recipe.input_dropout;
   session.alpha = recipe.alpha;
   session.l1 = recipe.l1;

@@ -37,11 +37,12 @@ def evaluate(
     order: Order | None = None,
     *,
     loss_parameter: float = 0.0,
+    label_smoothing: float = 0.0,
     n_threads: int,
     engine: str = "",
 ) -> tuple[Array, float]: ...
 
-# Targets are (n,) int32 classes or (n, outputs) values.
+# Targets are (n,) int32 classes, which label smoothing is for, or (n, outputs) values.
 @type_check_only
 class _Network:
     def __init__(
@@ -51,6 +52,7 @@ class _Network:
         loss: str,
         *,
         loss_parameter: float = 0.0,
+        label_smoothing: float = 0.0,
         input_dropout: float = 0.0,
         alpha: float,
         l1: float = 0.0,

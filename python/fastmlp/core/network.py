@@ -111,6 +111,8 @@ class Architecture(NamedTuple):
         The core's name of it; its link is the output activation.
     loss_parameter : float
     input_dropout : float
+    label_smoothing : float
+        The share of a class number's target that is spread over all classes.
     """
 
     units: list[int]
@@ -118,6 +120,7 @@ class Architecture(NamedTuple):
     loss: str
     loss_parameter: float = 0.0
     input_dropout: float = 0.0
+    label_smoothing: float = 0.0
 
     def fans(self) -> list[tuple[int, int]]:
         """Inputs and units of each layer, of a maxout layer the units of one piece."""
@@ -216,6 +219,7 @@ class Network:
             architecture.hidden,
             architecture.loss,
             loss_parameter=architecture.loss_parameter,
+            label_smoothing=architecture.label_smoothing,
             input_dropout=architecture.input_dropout,
             alpha=alpha,
             l1=l1,

@@ -268,8 +268,8 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
             return "log_loss" if softmax else "binary_log_loss"
         return "logistic_squared_error" if self.loss == "squared_error" else self.loss
 
-    def _loss_parameter(self) -> float:
-        return 0.0
+    def _loss_options(self) -> dict[str, Any]:
+        return {"label_smoothing": float(self.label_smoothing)}
 
     def _is_margin(self) -> bool:
         """Whether the outputs are compared with 0 and are not probabilities."""

@@ -75,15 +75,10 @@ class LabelledPerceptron(MultilayerPerceptron):
         if self._is_multilabel():
             targets = np.asarray(self._label_binarizer.transform(y), dtype=dtype, order="C")
             self.n_outputs_ = targets.shape[1]
-            return self._smooth(targets, 2), targets
+            return self._smooth(targets), targets
         self.n_outputs_ = 1 if len(self.classes_) <= 2 else len(self.classes_)
         numbers = np.searchsorted(self.classes_, y).astype(np.int32)
-        if not self.label_smoothing:
-            return numbers, numbers
-        if self.n_outputs_ == 1:
-            return self._smooth(numbers[:, None].astype(dtype), 2), numbers
-        rows = np.eye(self.n_outputs_, dtype=dtype)[numbers]
-        return self._smooth(rows, self.n_outputs_), numbers
+        return numbers, numbers
 
     def _encode_probabilities(
         self, y: Any, dtype: npt.DTypeLike, labels: Labels
@@ -113,12 +108,15 @@ class LabelledPerceptron(MultilayerPerceptron):
         self.n_outputs_ = y.shape[1]
         return targets, np.argmax(targets, axis=1)
 
-    def _smooth(self, targets: Array, n_classes: int) -> Array:
-        """A share of each target spread over all classes (Szegedy et al., CVPR 2016)."""
+    def _smooth(self, targets: Array) -> Array:
+        """The targets of several labels with a share of each spread over yes and no.
+
+        Class numbers are smoothed by the core.
+        """
         share = self.label_smoothing
         if not share:
             return targets
-        return targets * targets.dtype.type(1 - share) + targets.dtype.type(share / n_classes)
+        return targets * targets.dtype.type(1 - share) + targets.dtype.type(share / 2)
 
     def _has_soft_targets(self) -> bool:
         """Whether the fitted network was trained on probabilities."""

@@ -92,8 +92,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         """The core's name of the loss; its link is the output activation."""
         raise NotImplementedError
 
-    def _loss_parameter(self) -> float:
-        """The loss's parameter."""
+    def _loss_options(self) -> dict[str, Any]:
+        """The core's options of the loss."""
         raise NotImplementedError
 
     def _set_class_factors(self, labels: Array) -> None:
@@ -494,8 +494,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             data.samples.targets,
             data.sample_weight,
             validation.rows,
-            loss_parameter=self._loss_parameter(),
             n_threads=n_threads(self.n_jobs),
+            **self._loss_options(),
         )
         if self.scoring == "loss":
             return -loss, loss

@@ -224,8 +224,9 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     def _loss_to_train(self) -> str:
         return self.loss
 
-    def _loss_parameter(self) -> float:
-        return {"quantile": self.quantile, "huber": self.huber_delta}.get(self.loss, 0.0)
+    def _loss_options(self) -> dict[str, Any]:
+        parameters = {"quantile": self.quantile, "huber": self.huber_delta}
+        return {"loss_parameter": parameters.get(self.loss, 0.0)}
 
     def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
         from sklearn.metrics import r2_score

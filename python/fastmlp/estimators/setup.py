@@ -52,8 +52,8 @@ def architecture_of(estimator: Any, n_features: int) -> Architecture:
         if any(rates):
             raise ValueError("dropout is for first-order solvers. Got solver='lbfgs'.")
     units = [n_features, *sizes, estimator.n_outputs_]
-    loss, parameter = estimator._loss_to_train(), estimator._loss_parameter()
-    return Architecture(units, hidden, loss, parameter, rates[0])
+    loss, options = estimator._loss_to_train(), estimator._loss_options()
+    return Architecture(units, hidden, loss, input_dropout=rates[0], **options)
 
 
 def make_optimizer(
