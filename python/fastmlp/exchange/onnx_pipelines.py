@@ -61,7 +61,7 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, X: Any = Non
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = fastmlp.MLPClassifier(max_iter=200, random_state=0)
     >>> model = make_pipeline(StandardScaler(), clf).fit(X, y)
-    >>> proto = fastmlp.to_onnx(model, X=X)  # doctest: +SKIP
+    >>> proto = fastmlp.to_onnx(model, "model.onnx", X)
     """
     check_is_fitted(model)
     model = getattr(model, "best_estimator_", model)  # of a search
