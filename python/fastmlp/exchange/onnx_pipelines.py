@@ -88,7 +88,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, X: Any = Non
 def _inputs(X: Any) -> list[tuple[str, Any]]:
     """The inputs as skl2onnx is told of them: by column of a data frame, else one."""
     if hasattr(X, "columns"):
-        return [(name, _tensor_type(np.asarray(X[name]).dtype, [None, 1])) for name in X.columns]
+        types = [_tensor_type(np.asarray(X[name]).dtype, [None, 1]) for name in X.columns]
+        return list(zip(map(str, X.columns), types, strict=True))
     X = np.asarray(X)
     if X.ndim != 2:
         raise ValueError(f"X must be of shape (n_samples, n_features). Got {X.shape} instead.")
