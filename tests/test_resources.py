@@ -259,7 +259,7 @@ def test_one_row_is_predicted_at_once_and_checked_all_the_same():
 
 @pytest.mark.measures
 def test_import_takes_little_more_than_scikit_learn():
-    """A third at most of what some modules of Python's library take from the start, some 20 ms."""
+    """Two fifths at most of what some modules of Python's library take from the start."""
 
     def seconds(before, modules):
         code = f"{before}; from time import process_time as now; start = now(); import {modules}; "
@@ -270,7 +270,7 @@ def test_import_takes_little_more_than_scikit_learn():
     library = "asyncio, http.server, unittest.mock, xmlrpc.client"
     pairs = [(seconds(before, "fastmlp"), seconds("import sys", library)) for _ in range(5)]
     ours, theirs = np.min(pairs, axis=0)
-    assert ours < 0.32 * theirs
+    assert ours < 0.4 * theirs
     loaded = run(
         "import sklearn.base, sys; before = set(sys.modules); import fastmlp; "
         "print(*set(sys.modules) - before)"

@@ -129,7 +129,7 @@ def split_errors(fraction: float, n: int, labels: Array | None, classes: Any) ->
             listed = ", ".join(f"{count} of {label!r}" for label, count in found)
             counts += f"; y has {listed}"
         raise ValueError(
-            f"early_stopping cannot set validation_fraction={fraction} of {n} samples aside"
+            f"{error} early_stopping cannot set validation_fraction={fraction} of {n} samples aside"
             f"{counts}. Give more samples or another validation_fraction, or set "
             "early_stopping=False."
         ) from error
