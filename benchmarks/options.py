@@ -25,7 +25,6 @@ DATA = {
     "iris": datasets.load_iris,
 }
 SHOWN = {
-    "solver": "adamw",
     "learning_rate": "one_cycle",
     "learning_rate_init": 0.01,
     "max_iter": 50,
@@ -40,7 +39,7 @@ VARIANTS = {
     "README's options": (MLPClassifier, SHOWN),
     "without label_smoothing": (MLPClassifier, {**SHOWN, "label_smoothing": 0.0}),
     "default parameters, label_smoothing=0.1": (MLPClassifier, {"label_smoothing": 0.1}),
-    "with solver='adam'": (MLPClassifier, {**SHOWN, "solver": "adam"}),
+    "with solver='adamw'": (MLPClassifier, {**SHOWN, "solver": "adamw"}),
     "with dropout=0.2": (MLPClassifier, {**SHOWN, "dropout": 0.2}),
 }
 
