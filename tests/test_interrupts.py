@@ -125,8 +125,8 @@ def test_short_epochs_lose_nothing():
         np.testing.assert_array_equal(model.coefs_[0], expected.coefs_[0])
 
 
-SEARCHED = MLPClassifier((200,), max_iter=3)
-FEW = slice(30_000)
+SEARCHED = MLPClassifier((200,), max_iter=20, n_iter_no_change=20)
+FEW = slice(10_000)
 
 
 def test_an_interrupt_within_cross_validation_ends_one_fit_only():
@@ -135,7 +135,9 @@ def test_an_interrupt_within_cross_validation_ends_one_fit_only():
 
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         results, _ = interrupted(search, "train")
-    assert [model.n_iter_ for model in results["estimator"]] == [0, 3, 3]
+    first, *others = [model.n_iter_ for model in results["estimator"]]
+    assert first < 20
+    assert others == [20, 20]
     assert np.isfinite(results["test_score"]).all()
 
 
