@@ -88,9 +88,12 @@ class Perceptron {
     double product = 0;
     for (int64_t e = 0; e < n; ++e) product += stored_[size_t(place(e))] * values[e];
     const double z = double(T(product * scale_)) + intercept_, y = data.classes[r];
-    *cost += PerceptronLoss::value(z, y, 0.0);
-    const double change =
-        -o.rate * PerceptronLoss::delta(z, y, 0.0) * (data.weights ? double(data.weights[r]) : 1.0);
+    double change = 0;
+    if (z == z) {  // where products overflow and cancel there is no step, as in scikit-learn
+      *cost += PerceptronLoss::value(z, y, 0.0);
+      const double weight = data.weights ? double(data.weights[r]) : 1.0;
+      change = -o.rate * PerceptronLoss::delta(z, y, 0.0) * weight;
+    }
     if (o.alpha > 0) {
       const T norm = T(std::sqrt(squares_));
       *cost += o.alpha * ((1 - o.l1_ratio) * 0.5 * (norm * norm) + o.l1_ratio * T(absolutes_));

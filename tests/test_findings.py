@@ -129,6 +129,23 @@ def test_the_perceptron_trains_where_only_the_cost_overflows(penalty, n_classes)
         Perceptron().fit(X * 1e300, labels, sample_weight=np.full(60, 1e300))
 
 
+@quiet
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [(np.float32, 1e37), (np.float32, 3e38), (np.float64, 1e200), (np.float64, 1e308)],
+)
+def test_the_perceptron_takes_no_step_where_products_overflow_and_cancel(dtype, scale, n_classes):
+    rng = np.random.RandomState(0)
+    large = (rng.uniform(-1, 1, (60, 4)) * scale).astype(dtype)
+    labels = rng.randint(0, n_classes, 60)
+    ours = Perceptron(max_iter=20).fit(large, labels)
+    theirs = linear_model.Perceptron(max_iter=20).fit(large, labels)
+    assert ours.n_iter_ == theirs.n_iter_
+    np.testing.assert_array_equal(ours.coef_, theirs.coef_)
+    np.testing.assert_array_equal(ours.intercept_, theirs.intercept_)
+
+
 # --- pickles of other versions -------------------------------------------------------------------
 
 
