@@ -223,3 +223,5 @@ def test_targets_of_a_regression_are_not_printed_whole():
     with pytest.raises(ValueError, match=r"^Unknown label type: unknown") as error:
         MLPClassifier().fit(values[:, None], np.array([2**70, 1, 2] * 333 + [1, 2], dtype=object))
     assert len(str(error.value)) < 300
+    with pytest.raises(ValueError, match=r" classes begins with \[0\.0, 0\.001, 0\.002\]$"):
+        MLPClassifier().partial_fit(X, y, classes=values)

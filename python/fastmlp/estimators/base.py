@@ -97,18 +97,19 @@ def check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Arr
 
 
 @contextmanager
-def label_errors(y: Any) -> Iterator[None]:
+def label_errors(y: Any, name: str = "y") -> Iterator[None]:
     """What is wrong with labels, said without printing all of them, as scikit-learn does."""
     try:
         yield
     except ValueError as error:
-        kind = type_of_target(y, input_name="y")
+        kind = type_of_target(y, input_name=name)
         if kind not in ("continuous", "continuous-multioutput", "unknown"):
             raise
         first = np.asarray(y).ravel()[:3].tolist()
         raise ValueError(
             f"Unknown label type: {kind}. Maybe you are trying to fit a classifier, which expects "
-            f"discrete classes on a regression target with continuous values. y begins with {first}"
+            f"discrete classes on a regression target with continuous values. "
+            f"{name} begins with {first}"
         ) from error
 
 
@@ -141,9 +142,12 @@ def check_classes(estimator: Any, classes: Any) -> None:
     if classes is None:
         if known is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-    elif known is None:
-        estimator.classes_ = unique_labels(classes)
-    elif not np.array_equal(known, unique_labels(classes)):
+        return
+    with label_errors(classes, "classes"):
+        given = unique_labels(classes)
+    if known is None:
+        estimator.classes_ = given
+    elif not np.array_equal(known, given):
         raise ValueError(
             f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}"
         )
