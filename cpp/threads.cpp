@@ -56,6 +56,18 @@ inline void tell_tsan_after(void*) {}
 
 constexpr size_t kAlignment = 64;
 
+// FZ of aarch64 flushes what comes and what comes about. MXCSR of x86 has a bit for each: DAZ, FTZ.
+#if defined(__aarch64__)
+constexpr uint64_t kZeroSubnormals = uint64_t(1) << 24;
+#else
+constexpr uint64_t kZeroSubnormals = 0x8040;
+#endif
+
+inline void run_task(void (*task)(void*, int, int), void* context, int thread, int n_threads) {
+  const WithMode mode(SubnormalMode().as_zero());
+  task(context, thread, n_threads);
+}
+
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -72,6 +84,28 @@ extern "C" FASTMLP_EXPORT void fastmlp_set_num_threads(int n) { limit = n < 1 ? 
 
 int usable_threads(int requested) { return forked ? 1 : requested; }
 
+SubnormalMode::SubnormalMode() : bits_(0) {
+#if defined(__SSE__)
+  bits_ = __builtin_ia32_stmxcsr();
+#elif defined(__aarch64__)
+  __asm__ volatile("mrs %0, fpcr" : "=r"(bits_));
+#endif
+}
+
+SubnormalMode SubnormalMode::as_zero() const {
+  SubnormalMode mode(*this);
+  mode.bits_ |= kZeroSubnormals;
+  return mode;
+}
+
+void SubnormalMode::set() const {
+#if defined(__SSE__)
+  __builtin_ia32_ldmxcsr(unsigned(bits_));
+#elif defined(__aarch64__)
+  __asm__ volatile("msr fpcr, %0" : : "r"(bits_));
+#endif
+}
+
 void run_team(int requested, void (*task)(void*, int, int), void* context) {
 #ifdef _OPENMP
   if (requested > 1) {
@@ -79,14 +113,14 @@ void run_team(int requested, void (*task)(void*, int, int), void* context) {
 #pragma omp parallel num_threads(requested)
     {
       tell_tsan_after(context);
-      task(context, omp_get_thread_num(), omp_get_num_threads());
+      run_task(task, context, omp_get_thread_num(), omp_get_num_threads());
       tell_tsan_before(context);
     }
     tell_tsan_after(context);
     return;
   }
 #endif
-  task(context, 0, 1);
+  run_task(task, context, 0, 1);
 }
 
 void Barrier::wait(int n_threads) {
@@ -125,6 +159,7 @@ void Stopper::ask(bool within) {
   const double now = seconds();
   if (!ask_ || now < asked_[within] + kAskEvery) return;
   asked_[within] = now;
+  const WithMode mode(mode_);
   __atomic_store_n(&answered_[within], int(ask_(context_, within)), __ATOMIC_RELAXED);
 }
 
