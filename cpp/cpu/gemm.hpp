@@ -1,6 +1,6 @@
 // The matrix products: one micro-kernel, a tile of R rows by C vectors held in registers.
 //
-//   out[c][r] = start[c] + sum over i of a(r, i) * b(c, i)      c < C vectors, r < R rows
+//   out[c][r] = start[c][r] + sum over i of a(r, i) * b(c, i)      c < C vectors, r < R rows
 //
 // a is broadcast element by element, b is read vector by vector. Two orders of a make all products:
 //   kAlongColumns  i runs along the columns of a, r along its rows: layer outputs (b = weights)
@@ -37,9 +37,16 @@ struct Operand {
   Operand from(int64_t vector) const { return {data + vector * panel, step, panel}; }
 };
 
+/// What a tile's sums begin with: vector c of row r at data + c * panel + r * row. Null: zero.
+template <class T>
+struct Start {
+  const T* data = nullptr;
+  int64_t panel = 0, row = 0;
+};
+
 template <class T, int R, int C, Order order>
-void tile(int64_t count, const T* a, int64_t a_panel, Operand<T> b, const T* start,
-          int64_t start_panel, T* out, int64_t out_panel) {
+void tile(int64_t count, const T* a, int64_t a_panel, Operand<T> b, Start<T> start, T* out,
+          int64_t out_panel) {
   constexpr int64_t L = kLanes<T>;
   constexpr int64_t a_row = order == Order::kAlongColumns ? L : 1;
   constexpr int64_t a_next = order == Order::kAlongColumns ? 1 : L;
@@ -47,7 +54,8 @@ void tile(int64_t count, const T* a, int64_t a_panel, Operand<T> b, const T* sta
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) sums[r][c] = start ? load(start + c * start_panel) : Vec<T>{};
+    for (int c = 0; c < C; ++c)
+      sums[r][c] = start.data ? load(start.data + c * start.panel + r * start.row) : Vec<T>{};
   }
   const int64_t run = order == Order::kAlongColumns ? L : count;  // a's contiguous stretch
   for (int64_t first = 0; first < count; first += run, a += a_panel) {
@@ -77,7 +85,7 @@ void tile(int64_t count, const T* a, int64_t a_panel, Operand<T> b, const T* sta
 }
 
 template <class T>
-using Tile = void (*)(int64_t, const T*, int64_t, Operand<T>, const T*, int64_t, T*, int64_t);
+using Tile = void (*)(int64_t, const T*, int64_t, Operand<T>, Start<T>, T*, int64_t);
 
 /// The largest tile height that fits into `rows`: kTileRows, or a power of two below it.
 template <class T>
@@ -146,25 +154,38 @@ struct Affine {
   int64_t bias_panel, vectors;
 };
 
+/// Long sums are made in stretches, so that a stretch of all rows stays in the second-level cache
+/// from one group to the next. The sum so far waits in out: it is the same chain of multiply-adds.
+constexpr int64_t kStretch = 1024;
+
 /// Rows [begin, end) of out = a (rows, count) times weight, plus bias to each row. The epilogue is
 /// told that out begins at vector `first`.
 template <class T>
 void multiply(Panels<T> a, int64_t count, Affine<T> by, Panels<T> out, int64_t begin, int64_t end,
               const Epilogue<T>& epilogue, int64_t first = 0) {
   const Groups groups{by.vectors};
-  for (int64_t g = 0; g < groups.count(); ++g) {
-    const int64_t v = groups.first(g);
-    const int width = groups.size(g);
-    for (int64_t row = begin; row < end;) {
-      const int height = tile_rows<T>(end - row);
-      find_tile<T, Order::kAlongColumns>(height, width)(
-          count, a.at(0, row), a.stride, by.weight.from(v),
-          by.bias ? by.bias + v * by.bias_panel : nullptr, by.bias_panel, out.at(v, row),
-          out.stride);
-      if (epilogue) epilogue(out.at(v, row), out.stride, row, first + v, height, width);
-      row += height;
+  int64_t from = 0;
+  do {
+    const int64_t rest = count - from;
+    const int64_t here = rest < kStretch + kStretch / 2 ? rest : kStretch;
+    for (int64_t g = 0; g < groups.count(); ++g) {
+      const int64_t v = groups.first(g);
+      const int width = groups.size(g);
+      Operand<T> weight = by.weight.from(v);
+      weight.data += from * weight.step;
+      for (int64_t row = begin; row < end;) {
+        const int height = tile_rows<T>(end - row);
+        T* z = out.at(v, row);
+        Start<T> start{z, out.stride, kLanes<T>};
+        if (from == 0) start = {by.bias ? by.bias + v * by.bias_panel : nullptr, by.bias_panel, 0};
+        find_tile<T, Order::kAlongColumns>(height, width)(here, a.at(from / kLanes<T>, row),
+                                                          a.stride, weight, start, z, out.stride);
+        if (epilogue && here == rest) epilogue(z, out.stride, row, first + v, height, width);
+        row += height;
+      }
     }
-  }
+    from += here;
+  } while (from < count);
 }
 
 /// The same for row `row` of out, given by its `entries` non-zero values.

@@ -206,7 +206,7 @@ UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
     } else {
       find_tile<T, Order::kAlongRows>(height, width)(chunk.rows, by_row.at(row / L, 0) + row % L, 0,
                                                      {by_column.at(vector, 0), L, by_column.stride},
-                                                     nullptr, 0, sums, panel);
+                                                     {}, sums, panel);
     }
     // Past a narrow layer's last input lie activations of 0, which need not be 0: a logistic's 0.5.
     if (layer.narrow && vector + width == panel_count<T>(layer.in)) {
