@@ -14,6 +14,9 @@
 #ifndef _WIN32
 #include <pthread.h>
 #endif
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #ifdef _WIN32
 #define FASTMLP_EXPORT __declspec(dllexport)
@@ -184,6 +187,14 @@ void* allocate(size_t bytes, const char* purpose) {
   if (!whole) throw OutOfMemory(double(bytes), purpose);
   const uintptr_t least = reinterpret_cast<uintptr_t>(whole) + kRoom;
   char* block = whole + kRoom - least % kAlignment;
+#ifdef MADV_HUGEPAGE
+  // Large pages for large blocks, where the system gives them on request: fewer faults when they
+  // are first written to, and fewer misses when panels are read across.
+  constexpr uintptr_t kPage = uintptr_t(2) << 20;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(block) + kPage - 1) / kPage * kPage,
+                  end = (reinterpret_cast<uintptr_t>(block) + bytes) / kPage * kPage;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
   std::memcpy(block - sizeof whole, &whole, sizeof whole);
   return block;
 }

@@ -202,16 +202,23 @@ int64_t rows_within(double most, double per_row, int64_t least) {
 // take more than a tenth of a second or two on a slow core.
 constexpr double kPieceWork = 2e9, kChunkWork = 6e9;
 
-/// Rows of a batch worked on at once: all, unless their activations would take more than 64 MiB, or
-/// the weights phase too long.
+/// Bytes of activations that the caches are expected to hold, and the most that they may take where
+/// rows are so wide that a thousand of them are more than that.
+constexpr int64_t kCachedBytes = 2 << 20, kMostBytes = 64 << 20;
+
+/// Rows of a batch worked on at once: all, unless their activations take too much memory, or the
+/// weights phase too long.
 int64_t chunk_rows_for(const Recipe& recipe, int64_t batch, bool sparse, size_t element) {
   int64_t widths = sparse ? 0 : recipe.units[0];
   for (int l = 1; l <= recipe.n_layers; ++l)
     widths += recipe.units[l] * (l < recipe.n_layers ? 1 + recipe.hidden[l - 1].pieces : 2);
-  const int64_t by_size = rows_within(64 << 20, double(widths) * double(element), 256);
-  const int64_t by_work = rows_within(kChunkWork, row_work(recipe, sparse), 256);
-  const int64_t rows = by_size < by_work ? by_size : by_work;
-  return batch < rows ? batch : rows;
+  const double bytes = double(widths) * double(element);
+  int64_t rows = batch;
+  for (const int64_t most :
+       {rows_within(kCachedBytes, bytes, 1024), rows_within(kMostBytes, bytes, 256),
+        rows_within(kChunkWork, row_work(recipe, sparse), 256)})
+    if (most < rows) rows = most;
+  return rows;
 }
 
 /// What an activation keeps, per place in the list.
