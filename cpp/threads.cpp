@@ -179,11 +179,13 @@ OutOfMemory::OutOfMemory(double bytes, const char* purpose) : bytes_(bytes) {
 }
 
 // Of calloc, not new and memset: pages that nobody writes to, such as those of a solver's state
-// that a solver has not, then take no memory. Before the aligned block stands what calloc gave.
-void* allocate(size_t bytes, const char* purpose) {
+// that a solver has not, then take no memory. Before the aligned block stands what it gave.
+void* allocate(size_t bytes, const char* purpose, bool zeroed) {
   constexpr size_t kRoom = kAlignment + sizeof(void*);
-  char* whole =
-      bytes > SIZE_MAX - kRoom ? nullptr : static_cast<char*>(std::calloc(bytes + kRoom, 1));
+  void* got = nullptr;
+  if (bytes <= SIZE_MAX - kRoom)
+    got = zeroed ? std::calloc(bytes + kRoom, 1) : std::malloc(bytes + kRoom);
+  char* whole = static_cast<char*>(got);
   if (!whole) throw OutOfMemory(double(bytes), purpose);
   const uintptr_t least = reinterpret_cast<uintptr_t>(whole) + kRoom;
   char* block = whole + kRoom - least % kAlignment;

@@ -96,8 +96,8 @@ class OutOfMemory : public std::bad_alloc {
   char text_[256];
 };
 
-/// Memory aligned for any vector, zeroed. Throws OutOfMemory.
-void* allocate(size_t bytes, const char* purpose);
+/// Memory aligned for any vector, zeroed unless all of it will be written. Throws OutOfMemory.
+void* allocate(size_t bytes, const char* purpose, bool zeroed = true);
 void release(void* memory);
 
 }  // namespace fastmlp

@@ -6,8 +6,9 @@
 namespace fastmlp {
 namespace {
 
-constexpr int64_t kPredictRows = 64;  // predicted together: their activations stay in cache
-constexpr int64_t kPackRows = 32;     // from so many rows on, packing the weights pays
+/// Predicted together: their activations stay in cache. So few rows by themselves read the weights
+/// once, from the user's matrices, for less than packing would take.
+constexpr int64_t kPredictRows = 64;
 
 template <class T>
 struct Prediction {
@@ -34,7 +35,7 @@ struct Prediction {
   }
   /// Vectors of layer l that are read straight from the user's matrix.
   int64_t direct(int l) const {
-    return pass.n < kPackRows && pieces(l) == 1 ? out_of(l) / kLanes<T> : 0;
+    return pass.n <= kPredictRows && pieces(l) == 1 ? out_of(l) / kLanes<T> : 0;
   }
   int64_t rest(int l) const { return pieces(l) * panel_count<T>(out_of(l)) - direct(l); }
 };
@@ -83,19 +84,30 @@ void pack_weights(Arena& arena, Prediction<T>& p, bool real) {
     if (!real) continue;
     p.packed[l] = to;
     p.slopes[l] = slopes;
-    if (learns) set_row(slopes, 0, *learned++, p.out_of(l));
+    const auto zero_last = [](const Panels<T>& panels, int64_t rows, int64_t columns) {
+      const int64_t last = panel_count<T>(columns) - 1;
+      if (columns % kLanes<T> != 0)
+        __builtin_memset(panels.at(last, 0), 0, size_t(rows * kLanes<T>) * sizeof(T));
+    };
+    if (learns) {
+      zero_last(slopes, 1, p.out_of(l));
+      set_row(slopes, 0, *learned++, p.out_of(l));
+    }
     if (p.narrow(l)) {
+      zero_last(to, p.out_of(l), p.in(l));
       each_element(to, p.out_of(l), p.in(l), [&](T& place, int64_t j, int64_t i) {
         place = p.blocks[2 * l][i * p.out_of(l) + j];
       });
       continue;
     }
     const int64_t columns = p.pieces(l) * p.out_of(l);
-    for (int64_t row = 0; row <= p.in(l); ++row) {
-      const T* from = row < p.in(l) ? p.blocks[2 * l] + row * columns : p.blocks[2 * l + 1];
-      for (int64_t piece = 0; piece < p.pieces(l); ++piece)
-        set_row(Panels<T>{to.at(piece * panel_count<T>(p.out_of(l)), 0), to.stride}, row,
-                from + piece * p.out_of(l) + first, width);
+    for (int64_t piece = 0; piece < p.pieces(l); ++piece) {
+      const Panels<T> part{to.at(piece * panel_count<T>(p.out_of(l)), 0), to.stride};
+      zero_last(part, p.in(l) + 1, width);
+      for (int64_t row = 0; row <= p.in(l); ++row) {
+        const T* from = row < p.in(l) ? p.blocks[2 * l] + row * columns : p.blocks[2 * l + 1];
+        set_row(part, row, from + piece * p.out_of(l) + first, width);
+      }
     }
   }
 }
@@ -103,6 +115,7 @@ void pack_weights(Arena& arena, Prediction<T>& p, bool real) {
 template <class T>
 void predict_rows(void* context, int thread, int n_threads) {
   Prediction<T>& p = *static_cast<Prediction<T>*>(context);
+  __builtin_memset(p.scratch + size_t(thread) * p.scratch_bytes, 0, p.scratch_bytes);
   Arena arena(p.scratch + size_t(thread) * p.scratch_bytes);
   const PredictScratch<T> scratch = place_predict_scratch(arena, p);
   const Rows<T>& x = p.data.x;
@@ -197,7 +210,7 @@ double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data
   pack_weights(measure, p, false);
   p.scratch_bytes = per_thread.used();
   char* block = static_cast<char*>(allocate(measure.used() + per_thread.used() * size_t(n_threads),
-                                            "packed weights and activations"));
+                                            "packed weights and activations", false));
   Arena arena(block);
   pack_weights(arena, p, true);
   p.scratch = block + arena.used();
