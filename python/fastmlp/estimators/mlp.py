@@ -27,7 +27,7 @@ from fastmlp.estimators.base import (
 )
 from fastmlp.estimators.effect import warn_of_unused_parameters
 from fastmlp.estimators.fitted import FittedNetworkMixin, check_goes_on
-from fastmlp.estimators.scoring import check_scorer, has_scorer, score_by_scorer
+from fastmlp.estimators.scoring import find_scorer, has_scorer, score_by_scorer
 from fastmlp.estimators.setup import architecture_of, make_optimizer, start_records
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
 from fastmlp.training.checkpoint import Checkpoint
@@ -202,7 +202,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         known = Labels.SAME if self.warm_start else Labels.SUBSET
         labels = Labels.NEW if new and not incremental else known
         data = self._make_data(X, y, sample_weight, dtype, labels, training=True)
-        check_scorer(self)
+        find_scorer(self)  # that there is none is an error, whether it is used or not
         architecture = architecture_of(self, X.shape[1])
         # without dropout: what `predict` evaluates
         self._hidden_layers = [layer._replace(dropout=0.0) for layer in architecture.hidden]
@@ -401,8 +401,10 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         return train, validation
 
     def _validation(self, data: Data, rows: Order | None) -> Validation:
+        scorer = find_scorer(self)
+
         def score(blocks: Blocks) -> tuple[float, float]:
-            return self._validation_score(blocks, validation)
+            return self._validation_score(blocks, validation, scorer)
 
         validation = Validation(data, rows, score)
         return validation
@@ -483,7 +485,9 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
 
     # --- scores ----------------------------------------------------------------------------------
 
-    def _validation_score(self, blocks: Blocks, validation: Validation) -> tuple[float, float]:
+    def _validation_score(
+        self, blocks: Blocks, validation: Validation, scorer: Callable[..., float] | None
+    ) -> tuple[float, float]:
         """The score and the loss of a network of these parameters on validation samples."""
         data = validation.data
         outputs, loss = _native.evaluate(
@@ -499,10 +503,10 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         )
         if self.scoring == "loss":
             return -loss, loss
-        if self.scoring is None:
-            labels, weights = validation.pick(data.labels), validation.pick(data.sample_weight)
-            return self._default_score(outputs, labels, weights), loss
-        return score_by_scorer(self, blocks, validation), loss
+        if scorer is not None:
+            return score_by_scorer(scorer, self, blocks, validation), loss
+        labels, weights = validation.pick(data.labels), validation.pick(data.sample_weight)
+        return self._default_score(outputs, labels, weights), loss
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -18,6 +18,7 @@ from fastmlp.estimators.base import all_or_nothing, snapshot
 from fastmlp.estimators.documentation import documented
 from fastmlp.estimators.mlp import Labels, MultilayerPerceptron, has_partial_fit
 from fastmlp.estimators.parameters import MLP_PARAMETERS, positive
+from fastmlp.estimators.scoring import r2
 from fastmlp.exchange.registry import register
 from fastmlp.exchange.values import Task
 
@@ -229,11 +230,9 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         return {"loss_parameter": parameters.get(self.loss, 0.0)}
 
     def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
-        from sklearn.metrics import r2_score
-
         if not np.isfinite(outputs).all():
             return float(np.nan)
-        return float(r2_score(labels, outputs.reshape(labels.shape), sample_weight=weights))
+        return r2(labels, outputs, weights)
 
     def predict(self, X: Any) -> Array:
         """Predict target values.

@@ -1,10 +1,44 @@
-"""Scores of validation samples by scikit-learn's scorers."""
+"""Scores of validation samples: R2, and those of scikit-learn's scorers."""
 
-from copy import copy
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
+
 from fastmlp.core.network import Blocks
+from fastmlp.core.typing import Array
+from fastmlp.core.warnings import warn
+from fastmlp.estimators.base import snapshot
 from fastmlp.training.data import Validation
+
+
+def r2(targets: Array, predicted: Array, weights: Array | None) -> float:
+    """R2 as scikit-learn's `r2_score` computes it, to the bit, without its checks of the arrays.
+
+    These take longer than an epoch on small data.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n,) or (n, n_outputs)
+    predicted : ndarray of shape (n, n_outputs)
+        Finite.
+    weights : ndarray of shape (n,) or None
+    """
+    if len(predicted) < 2:
+        warn("R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning)
+        return float("nan")
+    given = (targets, predicted, weights)
+    dtype = np.result_type(*(a for a in given if a is not None and a.dtype.kind == "f"))
+    y = targets.reshape(predicted.shape).astype(dtype, copy=False)
+    weight: Any = 1.0 if weights is None else weights.astype(dtype, copy=False)[:, None]
+    error = np.sum(weight * (y - predicted) ** 2, axis=0)
+    spread = np.sum(weight * (y - np.average(y, axis=0, weights=weights)) ** 2, axis=0)
+    # a constant target is predicted exactly, or not at all
+    scores = np.where(error == 0, 1.0, 0.0).astype(dtype)
+    usual = (error != 0) & (spread != 0)
+    scores[usual] = 1 - error[usual] / spread[usual]
+    return float(np.average(scores))
 
 
 def has_scorer(estimator: Any) -> bool:
@@ -12,15 +46,19 @@ def has_scorer(estimator: Any) -> bool:
     return estimator.scoring not in (None, "loss")
 
 
-def check_scorer(estimator: Any) -> None:
-    """Check that there is such a scorer."""
-    if has_scorer(estimator):
-        from sklearn.metrics import check_scoring
+def find_scorer(estimator: Any) -> Callable[..., float] | None:
+    """The scorer that `scoring` names; None where it is a score of ours."""
+    if not has_scorer(estimator):
+        return None
+    from sklearn.metrics import check_scoring
 
-        check_scoring(estimator, estimator.scoring)
+    scorer: Callable[..., float] = check_scoring(estimator, estimator.scoring)
+    return scorer
 
 
-def score_by_scorer(estimator: Any, blocks: Blocks, validation: Validation) -> float:
+def score_by_scorer(
+    scorer: Callable[..., float], estimator: Any, blocks: Blocks, validation: Validation
+) -> float:
     """The score of a network of these parameters.
 
     Raises
@@ -28,15 +66,13 @@ def score_by_scorer(estimator: Any, blocks: Blocks, validation: Validation) -> f
     ValueError
         Names the scorer, and what it says of the samples.
     """
-    from sklearn.metrics import check_scoring
-
-    fitted = copy(estimator)
+    fitted = snapshot(estimator)
     fitted.__dict__.update(estimator._parameter_attributes(blocks))
     fitted.__dict__.pop("feature_names_in_", None)  # the samples are arrays by now
     X, y, weight = validation.user_data
     arguments = {} if weight is None else {"sample_weight": weight}
     try:
-        return float(check_scoring(fitted, estimator.scoring)(fitted, X, y, **arguments))
+        return float(scorer(fitted, X, y, **arguments))
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             f"scoring={estimator.scoring!r} gave no score of the validation samples: {error}"
