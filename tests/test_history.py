@@ -1,5 +1,7 @@
 """What a call costs depends on its own data, and not on what was before."""
 
+import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -7,13 +9,48 @@ import sklearn.metrics
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import r2_score
 
-from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron
 from fastmlp.estimators.scoring import r2
 
 rng = np.random.RandomState(0)
 X = rng.normal(size=(60, 4))
 y = (X[:, 0] + X[:, 1] > 0).astype(int)
 z = X @ [1.0, 2.0, -1.0, 0.5]
+
+
+# --- curves --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor, Perceptron, Adaline])
+def test_partial_fit_adds_to_its_curves_and_copies_none(Estimator, monkeypatch):
+    """Each call copied them: after a million calls it took ten times as long."""
+    model = Estimator(random_state=0)
+    first = {} if Estimator is MLPRegressor else {"classes": [0, 1]}
+    model.partial_fit(X, y, **first)
+    names = [name for name in ("loss_curve_", "learning_rate_curve_") if hasattr(model, name)]
+    curves = [getattr(model, name) for name in names]
+    for n in (2, 3):
+        model.partial_fit(X, y)
+        for name, curve in zip(names, curves, strict=True):
+            assert getattr(model, name) is curve
+            assert len(curve) == n
+    before = [list(curve) for curve in curves]
+
+    copies = [copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    for other in copies:
+        other.partial_fit(X, y)
+        assert [len(getattr(other, name)) for name in names] == [4] * len(names)
+        assert curves == before
+    model.partial_fit(X, y)
+    assert model.loss_curve_ == copies[0].loss_curve_ == copies[1].loss_curve_
+
+    for curve in curves:
+        del curve[3:]  # a user's own edit
+    monkeypatch.setattr("builtins.print", None)  # which fails when the epoch was recorded
+    with pytest.raises(TypeError):
+        model.set_params(verbose=True).partial_fit(X, y)
+    assert curves == before
+    assert all(getattr(model, name) is curve for name, curve in zip(names, curves, strict=True))
 
 
 # --- scores --------------------------------------------------------------------------------------

@@ -20,6 +20,9 @@ from fastmlp.core.typing import Array
 
 _VERSION_KEY = "_fastmlp_version"
 
+# the records of epochs that `partial_fit` adds to, in place
+CURVES = ("loss_curve_", "learning_rate_curve_")
+
 
 @cache
 def _version() -> str:
@@ -31,7 +34,9 @@ class VersionMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
-        return {**state, _VERSION_KEY: _version()}
+        # a copy's curves do not grow with the original's
+        curves = {name: list(state[name]) for name in CURVES if isinstance(state.get(name), list)}
+        return {**state, **curves, _VERSION_KEY: _version()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
@@ -59,14 +64,27 @@ def snapshot(estimator: Any) -> Any:
 
 
 @contextmanager
-def all_or_nothing(estimator: BaseEstimator) -> Iterator[Any]:
+def all_or_nothing(estimator: BaseEstimator, *, goes_on: bool = False) -> Iterator[Any]:
     """A copy to fit, whose attributes the estimator takes over in one step at the end.
 
     An exception leaves the estimator, an earlier fit included, as it was. Other threads see the
     earlier fit or the new one, whole.
+
+    A fit that `goes_on` (`partial_fit`) has curves of its own epochs alone. At the end they are
+    added to the earlier ones, which grow in place as scikit-learn's do: a copy of them would take
+    longer with every call.
     """
     copied = snapshot(estimator)
+    earlier = {}
+    for name in CURVES if goes_on else ():
+        curve = vars(copied).get(name)
+        if isinstance(curve, list):
+            earlier[name] = curve, len(curve)
+            setattr(copied, name, [])
     yield copied
+    for name, (curve, n) in earlier.items():
+        curve[n:] = getattr(copied, name)  # in the place of what another thread may have added
+        setattr(copied, name, curve)
     now = vars(estimator)
     parameters = {name: now[name] for name in estimator.get_params(deep=False) if name in now}
     estimator.__dict__ = {**vars(copied), **parameters}

@@ -252,7 +252,7 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
             As for `fit`, and for labels outside of `classes`.
         """
         check_parameters(self)
-        with all_or_nothing(self) as worker:
+        with all_or_nothing(self, goes_on=True) as worker:
             worker._set_classes(y, classes)
             worker._fit(X, y, sample_weight, incremental=True)
         return self

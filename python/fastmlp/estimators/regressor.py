@@ -202,7 +202,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
             As for `fit`.
         """
         check_parameters(self)
-        with all_or_nothing(self) as worker:
+        with all_or_nothing(self, goes_on=True) as worker:
             worker._fit(X, y, sample_weight, incremental=True)
         return self
 

@@ -258,7 +258,7 @@ class SingleLayer(SavableMixin, ClassifierMixin, VersionMixin, BaseEstimator):
                     "that sklearn.utils.compute_class_weight('balanced', classes=classes, y=y) "
                     "gives for all labels, or for a large enough sample of them."
                 )
-        with all_or_nothing(self) as worker:
+        with all_or_nothing(self, goes_on=True) as worker:
             worker._fit(X, y, sample_weight, incremental=True, classes=classes)
         return self
 
