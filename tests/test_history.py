@@ -4,8 +4,11 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import sklearn.metrics
+from sklearn.base import clone
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import r2_score
 
@@ -51,6 +54,97 @@ def test_partial_fit_adds_to_its_curves_and_copies_none(Estimator, monkeypatch):
         model.set_params(verbose=True).partial_fit(X, y)
     assert curves == before
     assert all(getattr(model, name) is curve for name, curve in zip(names, curves, strict=True))
+
+
+# --- fixed costs ---------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor, Perceptron, Adaline])
+def test_clean_arrays_are_not_checked_by_scikit_learn(Estimator, monkeypatch):
+    """Its checks took longer than the fit of a few rows, and come to the same."""
+    for labels in (y, y > 0, np.arange(60, dtype=np.uint8) % 3):
+        model = Estimator(random_state=0, max_iter=3)
+        first = {} if Estimator is MLPRegressor else {"classes": np.unique(labels)}
+        checked = clone(model).fit(X.tolist(), labels.tolist())
+        with monkeypatch.context() as without:
+            for name in ("validate_data", "unique_labels", "type_of_target"):
+                without.setattr(f"fastmlp.estimators.base.{name}", None)
+            model.fit(X, labels)
+            for _ in range(2):
+                clone(model).partial_fit(X, labels, **first).partial_fit(X, labels, **first)
+        assert vars(model).keys() == vars(checked).keys()
+        assert model.n_features_in_ == 4
+        np.testing.assert_array_equal(model.predict(X), checked.predict(X))
+        if Estimator is MLPClassifier:
+            ours, theirs = model._label_binarizer, checked._label_binarizer
+            assert vars(ours).keys() == vars(theirs).keys()
+            assert ours.y_type_ == theirs.y_type_
+        if Estimator is not MLPRegressor:
+            assert model.classes_.dtype == labels.dtype
+            np.testing.assert_array_equal(model.classes_, np.unique(labels))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor, Perceptron, Adaline])
+def test_what_is_wrong_with_arrays_is_said_as_ever(Estimator):
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = Estimator(random_state=0, max_iter=3).fit(frame, y)
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        model.partial_fit(X, y)
+    model.fit(X, y)
+    assert not hasattr(model, "feature_names_in_")
+    with pytest.raises(ValueError, match="X has 3 features"):
+        model.partial_fit(X[:, :3].copy(), y)
+    for wrong, text in (
+        ((X[:0], y[:0]), "Found array with 0 sample"),
+        ((X[:, :0], y), "Found array with 0 feature"),
+        ((X, y[:5]), "inconsistent numbers of samples"),
+        ((np.where(X > 0, X, np.nan), y), "Input X contains NaN"),
+        ((X, np.where(y, 1.0, np.inf)), "Input y contains infinity"),
+        ((X, y[:0]), "0 sample|inconsistent"),
+    ):
+        for method in (model.fit, model.partial_fit):
+            with pytest.raises(ValueError, match=text):
+                method(*wrong)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("Frame", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor, Perceptron, Adaline])
+def test_a_few_rows_of_a_frame_are_not_checked_by_scikit_learn(Estimator, Frame, monkeypatch):
+    """Its checks of a frame's row took fifty times as long as the prediction."""
+    columns = dict(zip("abcd", X.T, strict=True))
+    frame = Frame(columns)
+    model = Estimator(random_state=0, max_iter=3).fit(frame, y)
+    right = model.predict(frame)
+    with monkeypatch.context() as without:
+        for module in ("fitted", "single_layer"):
+            without.setattr(f"fastmlp.estimators.{module}.validate_data", None)
+        for n in (1, 3):
+            np.testing.assert_array_equal(model.predict(frame[:n]), right[:n])
+    np.testing.assert_array_equal(model.predict(Frame(columns)[:3]), right[:3])
+
+    with pytest.raises(ValueError, match="same order as they were in fit"):
+        model.predict(frame[["b", "a", "c", "d"]][:1])
+    with pytest.raises(ValueError, match="unseen at fit time"):
+        model.predict(Frame({"e": [1.0], "f": [1.0], "g": [1.0], "h": [1.0]}))
+    with pytest.raises(ValueError, match="contains NaN"):
+        model.predict(Frame({name: [np.nan] for name in "abcd"}))
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        model.predict(X[:1])
+    whole = Frame({name: [1, 2] for name in "abcd"})  # is converted
+    np.testing.assert_array_equal(model.predict(whole), model.predict(Frame(
+        {name: [1.0, 2.0] for name in "abcd"})))  # fmt: skip
+    single = Estimator(random_state=0, max_iter=3).fit(X.astype(np.float32), y)
+    with pytest.warns(UserWarning, match="X has feature names"):
+        single.predict(frame[:1])
+
+
+def test_so_many_classes_that_scikit_learn_warns():
+    labels = np.arange(40) // 2 + np.arange(40) % 2
+    with pytest.warns(UserWarning, match="number of unique classes is greater than 50%"):
+        Perceptron(max_iter=1, tol=None).fit(X[:40], labels)
 
 
 # --- scores --------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 The texts are scikit-learn's, so that code which reads them finds what it knows.
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import cache
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -214,6 +216,14 @@ def _hint(rule: Rule, value: Any) -> str:
     return ""
 
 
+@cache
+def defaults_of(cls: type) -> dict[str, Any]:
+    """The defaults of the parameters, also where a subclass of the user's has other arguments."""
+    ours: Any = next(base for base in cls.__mro__ if "_parameters" in vars(base))
+    arguments = inspect.signature(ours.__init__).parameters.values()
+    return {argument.name: argument.default for argument in arguments}
+
+
 def is_default(value: Any, default: Any) -> bool:
     """Whether a value means what the default does; a default of 0 may be 0 for each layer, too."""
     if value is default:
@@ -232,9 +242,11 @@ def check_parameters(estimator: Any) -> None:
     if get_config()["skip_parameter_validation"]:
         return
     parameters: dict[str, Parameter] = estimator._parameters
+    cls: Any = type(estimator)
+    defaults = defaults_of(cls)
     for name, parameter in parameters.items():
         value = getattr(estimator, name)
-        if not parameter.rule.accepts(value):
+        if value is not defaults[name] and not parameter.rule.accepts(value):
             raise InvalidParameterError(
                 f"The {name!r} parameter of {type(estimator).__name__} must be "
                 f"{parameter.rule.text}. Got {value!r} instead."

@@ -1,13 +1,11 @@
 """Parameters that a fit does not use: they are told of, once, and by what they need."""
 
-import inspect
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp.core.rules import is_default
+from fastmlp.core.rules import defaults_of, is_default
 from fastmlp.core.warnings import warn
 from fastmlp.training.schedules import SGD_SCHEDULES
 
@@ -91,7 +89,7 @@ def warn_of_unused_parameters(estimator: Any, *, validates: bool) -> None:
         Whether `fit` was given validation data.
     """
     cls: Any = type(estimator)
-    defaults = _defaults(cls)
+    defaults = defaults_of(cls)
     unused = [
         f"{name} (only {need.words})"
         for name, need in NEEDS.items()
@@ -101,11 +99,3 @@ def warn_of_unused_parameters(estimator: Any, *, validates: bool) -> None:
     ]
     if unused:
         warn(f"Without effect here: {', '.join(unused)}.")
-
-
-@cache
-def _defaults(cls: type) -> dict[str, Any]:
-    """The defaults of the parameters, also where a subclass of the user's has other arguments."""
-    ours: Any = next(base for base in cls.__mro__ if "_parameters" in vars(base))
-    arguments = inspect.signature(ours.__init__).parameters.values()
-    return {argument.name: argument.default for argument in arguments}

@@ -15,7 +15,7 @@ from fastmlp.core.network import Architecture, Blocks
 from fastmlp.core.rules import check_parameters
 from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array, HiddenLayer, Rows
-from fastmlp.estimators.base import snapshot
+from fastmlp.estimators.base import clean_rows, snapshot
 from fastmlp.estimators.consistency import check_network
 from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.exchange.onnx import OnnxMixin
@@ -103,37 +103,26 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, SklearnMixin, TorchMixin):
 
     def _outputs(self, X: Any) -> Array:
         """The output layer's activations (n_samples, n_outputs) for user's X."""
-        if self._is_clean(X):
-            blocks, rows = self._blocks().for_core(X.dtype), X
-        else:
-            rows, dtype = self._check_rows(X)
-            blocks = self._blocks().for_core(dtype)
+        rows, dtype = self._check_rows(X)
+        blocks = self._blocks().for_core(dtype)
         few = isinstance(rows, np.ndarray) and len(rows) < 64  # not worth a second
         threads = 1 if few else n_threads(self.n_jobs)
         return _native.predict(
             blocks, self._hidden_layers, self._trained_loss, rows, n_threads=threads
         )
 
-    def _check_rows(self, X: Any) -> tuple[Rows, type[np.floating[Any]]]:
+    def _check_rows(self, X: Any) -> tuple[Rows, npt.DTypeLike]:
         """User's X as the core takes it, and the type for it and the parameters."""
+        if "coefs_" in vars(self):
+            dtype = self.coefs_[0].dtype
+            rows = clean_rows(self, X, dtype)
+            if rows is not None:
+                return rows, dtype
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         single = np.result_type(X.dtype, self.coefs_[0].dtype) == np.float32
-        dtype = np.float32 if single else np.float64
+        dtype = np.dtype(np.float32 if single else np.float64)
         return native_rows(X, dtype), dtype
-
-    def _is_clean(self, X: Any) -> bool:
-        """Whether X needs none of scikit-learn's validation, which takes 100 us.
-
-        That is a C-contiguous array of the network's own dtype and shape, finite, and no feature
-        names to compare. All else, errors and warnings included, goes through the validation.
-        """
-        attributes = vars(self)
-        return (
-            "coefs_" in attributes
-            and "feature_names_in_" not in attributes
-            and _native.is_clean(X, self.n_features_in_, self.coefs_[0].dtype == np.float32)
-        )
 
     # --- looking inside --------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from fastmlp.core.typing import Array
-from fastmlp.estimators.base import check_classes, label_errors
+from fastmlp.estimators.base import are_whole_numbers, check_classes, label_errors, labels_in
 from fastmlp.estimators.consistency import check_classes_attribute
 from fastmlp.estimators.mlp import Labels, MultilayerPerceptron
 from fastmlp.exchange.values import Task
@@ -35,10 +35,8 @@ class LabelledPerceptron(MultilayerPerceptron):
             return  # else y itself says how many there are
         check_classes(self, classes)
         if known is None:
-            from sklearn.preprocessing import LabelBinarizer
-
             multilabel = type_of_target(y).startswith("multilabel")
-            self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
+            self._label_binarizer = _binarizer_of(y if multilabel else classes)
 
     def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
         if self.loss == "kl_divergence":
@@ -48,14 +46,11 @@ class LabelledPerceptron(MultilayerPerceptron):
                 f"loss={self.loss!r} cannot go on from a fit with loss='kl_divergence'."
             )
         if labels is Labels.NEW:
-            from sklearn.preprocessing import LabelBinarizer
-
-            with label_errors(y):
-                self._label_binarizer = LabelBinarizer().fit(y)
+            self._label_binarizer = _binarizer_of(y)
             self.classes_ = self._label_binarizer.classes_
         else:
             with label_errors(y):
-                found = unique_labels(y)
+                found = labels_in(y)
             if labels is Labels.SAME and set(found) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same "
@@ -184,3 +179,17 @@ class LabelledPerceptron(MultilayerPerceptron):
         factors = getattr(self, "_class_factors", None)
         if factors is not None and (len(factors) != n or not np.all(factors >= 0)):
             raise ValueError(f"the weights of the classes do not fit {n} classes_")
+
+
+def _binarizer_of(y: Any) -> Any:
+    """A LabelBinarizer that is fitted to y."""
+    from sklearn.preprocessing import LabelBinarizer
+
+    binarizer = LabelBinarizer()
+    if not are_whole_numbers(y):
+        with label_errors(y):
+            return binarizer.fit(y)
+    binarizer.classes_ = labels_in(y)
+    binarizer.y_type_ = "binary" if len(binarizer.classes_) <= 2 else "multiclass"
+    binarizer.sparse_input_ = False
+    return binarizer

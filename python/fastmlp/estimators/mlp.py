@@ -9,7 +9,6 @@ import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import column_or_1d
-from sklearn.utils.validation import validate_data
 
 from fastmlp.core.arrays import converted, is_native_array, native_rows
 from fastmlp.core.first_weights import initial_blocks
@@ -22,6 +21,7 @@ from fastmlp.core.warnings import warn
 from fastmlp.estimators.base import (
     VersionMixin,
     all_or_nothing,
+    check_data,
     check_sample_weight,
     split_errors,
 )
@@ -319,7 +319,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
     # --- data ------------------------------------------------------------------------------------
 
     def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
+        X, y = check_data(
             self,
             X,
             y,

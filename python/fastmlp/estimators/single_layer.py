@@ -35,8 +35,11 @@ from fastmlp.core.warnings import warn
 from fastmlp.estimators.base import (
     VersionMixin,
     all_or_nothing,
+    are_whole_numbers,
     check_classes,
+    check_data,
     check_sample_weight,
+    clean_rows,
     snapshot,
 )
 from fastmlp.estimators.consistency import check_single_layer
@@ -129,7 +132,7 @@ class SingleLayer(SavableMixin, ClassifierMixin, VersionMixin, BaseEstimator):
         goes_on = hasattr(self, "coef_") and (incremental or self.warm_start)
         if goes_on and issparse(self.coef_):
             raise ValueError("coef_ is sparse: call densify() before fitting goes on from it.")
-        X, y = validate_data(
+        X, y = check_data(
             self,
             X,
             y,
@@ -139,7 +142,9 @@ class SingleLayer(SavableMixin, ClassifierMixin, VersionMixin, BaseEstimator):
             reset=not known,
         )
         self._check_labels(y, incremental, classes)
-        class_weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        class_weights = np.ones(len(self.classes_))
+        if self.class_weight is not None:
+            class_weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         dtype = self.coef_.dtype if known else X.dtype
         random = check_random_state(self.random_state)
         coef, intercept = self._starting_point(
@@ -163,11 +168,13 @@ class SingleLayer(SavableMixin, ClassifierMixin, VersionMixin, BaseEstimator):
 
     def _check_labels(self, y: Any, incremental: bool, classes: Any) -> None:
         """Set or check `classes_`."""
-        check_classification_targets(y)
+        found = np.unique(y) if are_whole_numbers(y) else None
+        if found is None or 2 * len(found) > len(y):  # of so many classes it warns
+            check_classification_targets(y)
+            found = np.unique(y)
         if incremental:
             check_classes(self, classes)
         else:
-            found = np.unique(y)
             typed = unique_labels(found)  # as scikit-learn has them: of str no objects
             # but NumPy's str lose a NUL at their end
             self.classes_ = typed if np.array_equal(typed, found) else found
@@ -176,7 +183,7 @@ class SingleLayer(SavableMixin, ClassifierMixin, VersionMixin, BaseEstimator):
             raise ValueError(
                 f"The number of classes has to be greater than one; got {n_classes} class"
             )
-        strange = np.setdiff1d(y, self.classes_)
+        strange = np.setdiff1d(found, self.classes_, assume_unique=True)
         if len(strange):
             raise ValueError(f"`y` has labels {strange} that are not in `classes` {self.classes_}.")
 
@@ -277,7 +284,8 @@ class SingleLayer(SavableMixin, ClassifierMixin, VersionMixin, BaseEstimator):
         """
         check_is_fitted(self)
         fitted = snapshot(self)
-        X = validate_data(fitted, X, accept_sparse="csr", reset=False)
+        rows = clean_rows(fitted, X, fitted.coef_.dtype)
+        X = validate_data(fitted, X, accept_sparse="csr", reset=False) if rows is None else rows
         scores: Array = safe_sparse_dot(X, fitted.coef_.T, dense_output=True) + fitted.intercept_
         return scores.reshape(-1) if scores.shape[1] == 1 else scores
 
