@@ -2,17 +2,22 @@
 
 import copy
 import pickle
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import sklearn.metrics
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
-from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.metrics import r2_score
 
 from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron
+from fastmlp.core.network import Network
 from fastmlp.estimators.scoring import r2
 
 rng = np.random.RandomState(0)
@@ -54,6 +59,183 @@ def test_partial_fit_adds_to_its_curves_and_copies_none(Estimator, monkeypatch):
         model.set_params(verbose=True).partial_fit(X, y)
     assert curves == before
     assert all(getattr(model, name) is curve for name, curve in zip(names, curves, strict=True))
+
+
+# --- the network that stays open -----------------------------------------------------------------
+
+
+def weights(model):
+    slopes = getattr(model, "activation_slopes_", ())
+    return [*model.coefs_, *model.intercepts_, *(slope for slope in slopes if slope is not None)]
+
+
+def assert_same(a, b):
+    """The same weights, and the same state of the solver."""
+    for left, right in zip(weights(a), weights(b), strict=True):
+        np.testing.assert_array_equal(left, right)
+    for one, other in zip(a._optimizer.state, b._optimizer.state, strict=True):
+        for left, right in zip(one.in_core_order(), other.in_core_order(), strict=True):
+            np.testing.assert_array_equal(left, right)
+    assert a._optimizer.steps == b._optimizer.steps
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Weak references to the networks that are opened."""
+    found = []
+
+    class Watched(Network):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            found.append(weakref.ref(self))
+
+    monkeypatch.setattr("fastmlp.training.optimizer.Network", Watched)
+    return found
+
+
+@pytest.mark.parametrize("parameters", [
+    {},
+    {"solver": "sgd", "alpha": 0.1, "learning_rate": "invscaling"},
+    {"solver": "amsgrad", "activation": "prelu", "dropout": 0.3},
+    {"solver": "adadelta", "activation": ["maxout", "tanh"], "clip_norm": 0.1, "max_norm": 1.0},
+])  # fmt: skip
+@pytest.mark.parametrize("kind", [np.float32, np.float64, csr_matrix])
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+def test_partial_fit_goes_on_with_an_open_network(Estimator, parameters, kind, opened):
+    """Each call copied weights and state in and out, which took as long as training."""
+    rows = kind(X) if kind is csr_matrix else X.astype(kind)
+    model = Estimator(hidden_layer_sizes=(6, 5), batch_size=20, random_state=0, **parameters)
+    first = {} if Estimator is MLPRegressor else {"classes": [0, 1]}
+    model.partial_fit(rows, y, **first)
+    assert len(opened) == 1
+    for _ in range(4):
+        other = pickle.loads(pickle.dumps(model)).partial_fit(rows, y)
+        model.partial_fit(rows, y)
+        assert_same(model, other)
+    del other
+    assert sum(network() is not None for network in opened) == 1
+    assert len(opened) == 1 + 4
+
+
+def test_what_is_done_to_the_weights_is_honoured(opened):
+    model = MLPRegressor("squared_error", (6, 5), "prelu", random_state=0).partial_fit(X, z)
+    for change in (
+        lambda: model.coefs_[0].__imul__(0.5),
+        lambda: model.activation_slopes_[1].fill(0.1),
+        lambda: model.coefs_.__setitem__(1, model.coefs_[1] - 0.1),
+        lambda: setattr(model, "intercepts_", [np.zeros_like(b) for b in model.intercepts_]),
+    ):
+        change()
+        other = pickle.loads(pickle.dumps(model)).partial_fit(X, z)
+        assert_same(model.partial_fit(X, z), other)
+    assert len(opened) == 1 + 4
+
+
+def test_another_network_is_opened_where_another_is_needed(opened):
+    model = MLPClassifier((6,), random_state=0).partial_fit(X, y, classes=[0, 1])
+    for change in (
+        {},
+        {"alpha": 0.1},
+        {"l1": 0.1},
+        {"activation": "tanh"},
+        {"label_smoothing": 0.1},
+        {"batch_size": 7},
+        {"batch_size": "auto"},
+    ):
+        model.set_params(**change)
+        other = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
+        assert_same(model.partial_fit(X, y), other)
+        assert len(opened) == (3 if change else 2)
+        del opened[:-1]
+    for rows in (csr_matrix(X), X):
+        other = pickle.loads(pickle.dumps(model)).partial_fit(rows, y)
+        assert_same(model.partial_fit(rows, y), other)
+    del opened[:]
+    for n in (40, 60, 13, 1):  # fewer rows than in a batch need no other
+        other = pickle.loads(pickle.dumps(model)).partial_fit(X[:n], y[:n])
+        assert_same(model.partial_fit(X[:n], y[:n]), other)
+    assert len(opened) == 4
+
+
+@pytest.mark.parametrize("duplicate", [
+    copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))
+])  # fmt: skip
+@pytest.mark.parametrize("first", ["original", "duplicate"])
+def test_a_copy_shares_no_open_network(duplicate, first):
+    model, expected = (MLPClassifier((6,), random_state=0) for _ in range(2))
+    for each in (model, expected):
+        each.partial_fit(X, y, classes=[0, 1]).partial_fit(X, y)
+    other = duplicate(model)
+    one, two = (model, other) if first == "original" else (other, model)
+    before = two.predict_proba(X)
+    one.partial_fit(X, 1 - y)
+    np.testing.assert_array_equal(two.predict_proba(X), before)
+    two.partial_fit(X, y)
+    assert_same(two, expected.partial_fit(X, y))
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_a_call_that_fails_leaves_the_solvers_state(solver, monkeypatch):
+    model, expected = (
+        MLPRegressor(hidden_layer_sizes=(6,), solver=solver, random_state=0) for _ in range(2)
+    )
+    for each in (model, expected):
+        each.partial_fit(X, z).partial_fit(X, z)
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match="diverged"):
+        model.partial_fit(1e200 * X, z)
+    with monkeypatch.context() as failing:
+        failing.setattr("builtins.print", None)  # after the steps
+        with pytest.raises(TypeError):
+            model.set_params(verbose=True).partial_fit(X, z)
+    model.set_params(verbose=False)
+    assert vars(model) == before
+    assert_same(model, expected)
+    for _ in range(2):
+        assert_same(model.partial_fit(X, z), expected.partial_fit(X, z))
+
+
+def test_fits_leave_no_network_open(opened):
+    model = MLPClassifier((6,), max_iter=2, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    model.partial_fit(X, y)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    assert not any(network() for network in opened)
+    clone(model.partial_fit(X, y))
+    assert sum(network() is not None for network in opened) == 1
+    del model
+    assert not any(network() for network in opened)
+
+
+def test_threads_go_on_from_one_estimator():
+    """Each of them from the same point, and a pickle of any moment is of one."""
+    model = MLPClassifier((60, 60), random_state=0).partial_fit(X, y, classes=[0, 1])
+    right, seen = [], []
+    again = pickle.loads(pickle.dumps(model))
+    for _ in range(41):
+        right.append([array.sum() for state in again._optimizer.state for array in state.weights])
+        again.partial_fit(X, y)
+    ended = threading.Event()
+
+    def watch():
+        while not ended.is_set():
+            found = pickle.loads(pickle.dumps(model))._optimizer
+            seen.append([array.sum() for state in found.state for array in state.weights])
+
+    with ThreadPoolExecutor(4) as pool:
+        watching = pool.submit(watch)
+        try:
+            for _ in range(20):  # two go on from the same point: one of them counts
+                for done in [pool.submit(model.partial_fit, X, y) for _ in range(2)]:
+                    done.result()
+        finally:
+            ended.set()
+        watching.result()
+    assert model._optimizer.steps <= 41
+    assert seen
+    assert all(found in right for found in seen)
 
 
 # --- fixed costs ---------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from sklearn.exceptions import NotFittedError
 from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron, _native, load
 from fastmlp.core import container
 from fastmlp.exchange import model_files
+from fastmlp.training.optimizer import Optimizer
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Got `batch_size`"
@@ -68,6 +69,8 @@ def bits(value):
         return type(value), [bits(item) for item in value]
     if isinstance(value, dict):
         return type(value), {key: bits(item) for key, item in value.items()}
+    if isinstance(value, Optimizer):  # whose state may be in an open network
+        return type(value), bits(value.__getstate__())
     if hasattr(value, "__dict__"):
         return type(value), {key: bits(item) for key, item in vars(value).items()}
     return type(value), repr(value)

@@ -213,6 +213,7 @@ class Network:
     ) -> None:
         self.hidden = architecture.hidden
         self.dtype = dtype
+        self.batch = batch
         kind = _native.Network32 if dtype == np.float32 else _native.Network64
         self._native = kind(
             architecture.units,

@@ -247,17 +247,19 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             validation = self._given_validation(validation_input, data.X, architecture, dtype)
         elif self.early_stopping:
             train, validation = self._split_validation(data, random)
-        batch = self._batch_size(data.n if train is None else len(train))
+        n = data.n if train is None else len(train)
+        batch = self._batch_size(n)
         optimizer = make_optimizer(self, blocks, random, goes_on=incremental)
         start_records(self, blocks, validation, goes_on=not new)
         if validation is not None and has_scorer(self):
             validation.score(blocks)  # what the scorer cannot do is found before training
-        network = Network(
-            architecture,
-            dtype,
+        network = optimizer.open_network(
+            batch=batch,
+            n=n,
+            architecture=architecture,
+            dtype=dtype,
             alpha=self.alpha,
             l1=self.l1,
-            batch=batch,
             sparse=data.samples.is_sparse,
             keep_gradient="clip_norm" in optimizer.options,
         )

@@ -1,7 +1,5 @@
 """What a fit begins with, by an estimator's parameters: architecture, solver, records."""
 
-from copy import copy
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -62,7 +60,7 @@ def make_optimizer(
     """A new optimizer, or that of the earlier `partial_fit`."""
     earlier = getattr(estimator, "_optimizer", None)
     if goes_on and earlier is not None and earlier.fits(blocks):
-        return replace(earlier, schedule=copy(earlier.schedule))
+        return earlier.successor()
     if estimator.learning_rate not in SGD_SCHEDULES:
         least, first = estimator.learning_rate_min, estimator.learning_rate_init
         if least > first:

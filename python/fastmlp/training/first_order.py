@@ -42,7 +42,7 @@ class FirstOrderTraining(Training):
     estimator : MLPClassifier or MLPRegressor
         The records begin as they are on it.
     network : Network
-        Opened for the batch size.
+        Opened for the batch size, with the optimizer's state.
     blocks : Blocks
         The parameters to start from.
     data : Data
@@ -85,8 +85,6 @@ class FirstOrderTraining(Training):
         self.remembered: tuple[dict[str, Any], dict[str, int]] | None = None
         self.diverged = False
         network.write(blocks)
-        for slot, state in zip(optimizer.slots, optimizer.state, strict=False):
-            network.write(state, slot)
 
     # --- the epochs ------------------------------------------------------------------------------
 
@@ -238,7 +236,10 @@ class FirstOrderTraining(Training):
                 self._fail_as_diverged(self.blocks())
             text = self._divergence(self.blocks())
             warn(f"{text} The best weights so far are kept.", ConvergenceWarning)
-        optimizer.state = [self.network.read(slot) for slot in optimizer.slots]
+        if self.one_epoch:
+            optimizer.leave_open()
+        else:
+            optimizer.state = [self.network.read(slot) for slot in optimizer.slots]
         if not e.early_stopping:
             return self.blocks()
         if e.n_iter_ > 0 and np.isnan(e.validation_scores_[-e.n_iter_ :]).all():
