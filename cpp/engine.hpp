@@ -115,10 +115,12 @@ struct Operations {
                  const Epoch& begun);
   /// The loss over all rows and its exact gradient, the latter into `blocks`; neither if stopped.
   double (*gradient)(Session<T>*, const Data<T>&, const Pass&, T* const* blocks);
-  /// The predictions of a network given by `blocks`, into out (n, outputs). Where the data has
+  /// The predictions of a network given by `blocks`, into out (n, outputs), and unless `hidden` is
+  /// null the activations of its hidden layers into hidden[0] (n, units[1]), ... Where the data has
   /// targets, returns their mean loss too, without penalty, rows weighing their sample weights.
-  /// Neither is of use if it was stopped.
-  double (*predict)(const Recipe&, const T* const* blocks, const Data<T>&, const Pass&, T* out);
+  /// None of it is of use if it was stopped.
+  double (*predict)(const Recipe&, const T* const* blocks, const Data<T>&, const Pass&, T* out,
+                    T* const* hidden);
   /// Floating-point operations per second that one thread reaches on registers alone: the floor
   /// that benchmarks are held against.
   double (*peak)();

@@ -19,6 +19,7 @@ from sklearn.metrics import r2_score
 from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron
 from fastmlp.core.network import Network
 from fastmlp.estimators.scoring import r2
+from fastmlp.estimators.session import TrainingSession
 
 rng = np.random.RandomState(0)
 X = rng.normal(size=(60, 4))
@@ -236,6 +237,92 @@ def test_threads_go_on_from_one_estimator():
     assert model._optimizer.steps <= 41
     assert seen
     assert all(found in right for found in seen)
+
+
+# --- epochs with a look at the network in between ------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("parameters", [
+    {},
+    {"solver": "sgd", "learning_rate": "adaptive", "n_iter_no_change": 1, "tol": 0.1},
+    {"solver": "rmsprop", "activation": ["prelu", "tanh"], "dropout": 0.2},
+    {"learning_rate": "one_cycle", "activation": "maxout", "clip_norm": 0.1},
+    {"early_stopping": True, "scoring": "loss"},
+])  # fmt: skip
+@pytest.mark.parametrize("kind", [np.float32, csr_matrix])
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+def test_a_session_trains_what_fit_trains(Estimator, parameters, kind, opened):
+    rows = kind(X)
+    common = {"hidden_layer_sizes": (6, 5), "batch_size": 20, "random_state": 0, **parameters}
+    model = Estimator(max_iter=8, **common)
+    before = dict(vars(model))
+    session = TrainingSession(model, rows, y)
+    for epochs in (1, 3, 4):
+        loss = session.train(epochs)
+    fitted, expected = session.fitted(), clone(model).fit(rows, y)
+    assert vars(model) == before
+    assert len(opened) == 2
+    assert loss == fitted.loss_ == expected.loss_
+    assert fitted.loss_curve_ == expected.loss_curve_
+    assert fitted.learning_rate_curve_ == expected.learning_rate_curve_
+    assert fitted.n_iter_ == 8
+    if not model.early_stopping:  # which keeps the best weights
+        assert_same(fitted, expected)
+
+
+def test_a_session_trains_what_partial_fit_trains():
+    """Which shuffles as its first epoch each time."""
+    model = MLPClassifier((6,), shuffle=False, random_state=0, batch_size=20)
+    session = TrainingSession(model, X, y)
+    session.train(3)
+    fitted = session.fitted()
+    for _ in range(3):
+        model.partial_fit(X, y, classes=[0, 1])
+    assert_same(fitted, model)
+    session.train(2)
+    right = session.fitted()
+    for each in (fitted, model):
+        each.partial_fit(X, y).partial_fit(X, y)
+        assert_same(each, right)
+
+
+@pytest.mark.parametrize("activation", [["relu", "tanh"], ["maxout", "prelu"]])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_session_shows_the_outputs_of_all_layers(activation, dtype):
+    many = np.tile(X, (5, 1))
+    for rows in (many.astype(dtype), csr_matrix(many.astype(dtype)), many[:1], many.tolist()):
+        for labels in (y, y + (X[:, 2] > 0)):
+            model = MLPClassifier((9, 5), activation, random_state=0)
+            session = TrainingSession(model, X.astype(dtype), labels)
+            for epochs in (0, 2):
+                session.train(epochs)
+                fitted, layers = session.fitted(), session.activations(rows)
+                assert len(layers) == 3
+                for layer in (0, 1):
+                    right = fitted.hidden_activations(rows, layer)
+                    np.testing.assert_array_equal(layers[layer], right)
+                right = fitted.predict_proba(rows)
+                np.testing.assert_array_equal(layers[2], right[:, -layers[2].shape[1] :])
+    linear = TrainingSession(MLPRegressor(hidden_layer_sizes=(), random_state=0), X, z)
+    np.testing.assert_array_equal(linear.activations(X)[0][:, 0], linear.fitted().predict(X))
+
+
+def test_what_ends_a_session():
+    session = TrainingSession(MLPRegressor(hidden_layer_sizes=(6,), random_state=0), X, z)
+    fitted = session.fitted()
+    before = weights(fitted.partial_fit(X, z))
+    session.train(3)
+    assert all(left is right for left, right in zip(weights(fitted), before, strict=True))
+    session = TrainingSession(session.fitted().set_params(warm_start=True), 1e200 * X, z)
+    with pytest.raises(ValueError, match="diverged"):
+        session.train()
+    with pytest.raises(ValueError, match="first-order"):
+        TrainingSession(MLPRegressor(solver="lbfgs"), X, z)
+    with pytest.raises(ValueError, match="alpha"):
+        TrainingSession(MLPRegressor(alpha=-1), X, z)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        TrainingSession(MLPRegressor(), np.full_like(X, np.nan), z)
 
 
 # --- fixed costs ---------------------------------------------------------------------------------

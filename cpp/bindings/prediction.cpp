@@ -24,13 +24,15 @@ void plan_units(const py::list& arrays, bool has_outputs, Plan* plan) {
   }
 }
 
-/// Predictions, and the mean loss where there are targets.
+/// Predictions, and the mean loss where there are targets; the hidden layers' activations are added
+/// to `layers`, unless it is null.
 template <class T>
 std::pair<py::array, double> predict(const py::list& arrays, const py::list& hidden,
                                      const std::optional<std::string>& loss, double loss_parameter,
                                      double label_smoothing, const py::object& x,
                                      const py::object& targets, const py::object& weights,
-                                     const Order& order, int n_threads, const std::string& engine) {
+                                     const Order& order, int n_threads, const std::string& engine,
+                                     py::list* layers) {
   Plan plan;
   plan_hidden(hidden, &plan);
   plan_units(arrays, loss.has_value(), &plan);
@@ -42,13 +44,20 @@ std::pair<py::array, double> predict(const py::list& arrays, const py::list& hid
   if (!targets.is_none()) data = training_data(rows, targets, weights, plan.units.back());
   Pass pass = pass_over(order, rows.n, n_threads);
   Array<T> out({pass.n, plan.units.back()});
+  std::vector<T*> activations;
+  for (size_t l = 1; layers && l + 1 < plan.units.size(); ++l) {
+    Array<T> layer({pass.n, plan.units[l]});
+    activations.push_back(layer.mutable_data());
+    layers->append(layer);
+  }
   Stop asked{py::none()};
   asked.set_on(&pass);
   double value = 0;
   if (pass.n > 0) {
     T* values = out.mutable_data();
     const Released release;
-    value = operations<T>(chosen).predict(plan.recipe, blocks.data(), data, pass, values);
+    value = operations<T>(chosen).predict(plan.recipe, blocks.data(), data, pass, values,
+                                          layers ? activations.data() : nullptr);
   }
   asked.raise();
   return {out, value};
@@ -94,7 +103,8 @@ void bind_prediction(py::module_& m) {
       [](const py::list& blocks, const py::list& hidden, const std::optional<std::string>& loss,
          const py::object& x, const Order& order, int n_threads, const std::string& engine) {
         const py::object none = py::none();
-        return predict_any(blocks, hidden, loss, 0.0, 0.0, x, none, none, order, n_threads, engine)
+        return predict_any(blocks, hidden, loss, 0.0, 0.0, x, none, none, order, n_threads, engine,
+                           nullptr)
             .first;
       },
       "blocks"_a, "hidden"_a, "loss"_a, "x"_a, "order"_a = py::none(), py::kw_only(), "n_threads"_a,
@@ -102,13 +112,26 @@ void bind_prediction(py::module_& m) {
       "Predictions (n, outputs) of the network [weight, bias, ...] for rows of x. Without a loss "
       "the network ends with a hidden layer.");
   m.def(
+      "activations",
+      [](const py::list& blocks, const py::list& hidden, const std::string& loss,
+         const py::object& x, int n_threads, const std::string& engine) {
+        const py::object none = py::none();
+        py::list layers;
+        layers.append(predict_any(blocks, hidden, std::optional<std::string>(loss), 0.0, 0.0, x,
+                                  none, none, Order(), n_threads, engine, &layers)
+                          .first);
+        return layers;
+      },
+      "blocks"_a, "hidden"_a, "loss"_a, "x"_a, py::kw_only(), "n_threads"_a, "engine"_a = "",
+      "The outputs (n, units) of each layer, hidden layers and predictions, for rows of x.");
+  m.def(
       "evaluate",
       [](const py::list& blocks, const py::list& hidden, const std::string& loss,
          const py::object& x, const py::object& targets, const py::object& weights,
          const Order& order, double loss_parameter, double label_smoothing, int n_threads,
          const std::string& engine) {
         return predict_any(blocks, hidden, std::optional<std::string>(loss), loss_parameter,
-                           label_smoothing, x, targets, weights, order, n_threads, engine);
+                           label_smoothing, x, targets, weights, order, n_threads, engine, nullptr);
       },
       "blocks"_a, "hidden"_a, "loss"_a, "x"_a, "targets"_a, "weights"_a, "order"_a = py::none(),
       py::kw_only(), "loss_parameter"_a = 0.0, "label_smoothing"_a = 0.0, "n_threads"_a,

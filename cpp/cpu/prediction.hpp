@@ -17,6 +17,7 @@ struct Prediction {
   const Data<T>& data;
   const Pass& pass;
   T* out;
+  T* const* hidden;  // per hidden layer: its activations (n, out); null where they are not wanted
   Stopper stopper;
   Panels<T>* packed;  // per layer: the vectors not read from the blocks, and the bias below them;
                       // of a narrow layer its weights (outputs, in)
@@ -112,6 +113,14 @@ void pack_weights(Arena& arena, Prediction<T>& p, bool real) {
   }
 }
 
+/// Copies a layer's outputs out of its panels.
+template <class T>
+void give(const Panels<T>& from, int64_t rows, int64_t columns, T* out) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t j = 0; j < columns; ++j)
+      out[r * columns + j] = from.at(j / kLanes<T>, r)[j % kLanes<T>];
+}
+
 template <class T>
 void predict_rows(void* context, int thread, int n_threads) {
   Prediction<T>& p = *static_cast<Prediction<T>*>(context);
@@ -133,6 +142,7 @@ void predict_rows(void* context, int thread, int n_threads) {
     for (int l = 0; l <= last; ++l) {
       const Panels<T> from = l % 2 ? scratch.odd : scratch.even;
       const Panels<T> to = l % 2 ? scratch.even : scratch.odd;
+      if (p.hidden && l > 0) give(from, rows, p.in(l), p.hidden[l - 1] + start * p.in(l));
       const bool largest = p.pieces(l) > 1;
       Neurons<T> neurons{};
       Epilogue<T> epilogue;
@@ -187,15 +197,13 @@ void predict_rows(void* context, int thread, int n_threads) {
       p.loss[start / kPredictRows] = sum;
     }
     if (p.recipe.loss >= 0) find_link<T>(p.recipe.loss, Losses{})(z, outputs, rows);
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t j = 0; j < outputs; ++j)
-        p.out[(start + r) * outputs + j] = z.at(j / kLanes<T>, r)[j % kLanes<T>];
+    give(z, rows, outputs, p.out + start * outputs);
   }
 }
 
 template <class T>
 double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data, const Pass& pass,
-               T* out) {
+               T* out, T* const* hidden) {
   double work = 0;
   for (int l = 0; l < recipe.n_layers; ++l)
     work += double(recipe.units[l] + 1) * double(recipe.units[l + 1]) * double(pass.n);
@@ -203,7 +211,7 @@ double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data
   while (n_threads > 1 && (work < kWorkPerThread * n_threads || pass.n < kPredictRows * n_threads))
     --n_threads;
 
-  Prediction<T> p{recipe,  blocks,  data,    pass,    out, Stopper(pass.stop, pass.context),
+  Prediction<T> p{recipe,  blocks,  data,    pass,    out, hidden, Stopper(pass.stop, pass.context),
                   nullptr, nullptr, nullptr, nullptr, 0};
   Arena per_thread(nullptr), measure(nullptr);
   place_predict_scratch(per_thread, p);

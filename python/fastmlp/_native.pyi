@@ -27,6 +27,15 @@ def predict(
     n_threads: int,
     engine: str = "",
 ) -> Array: ...
+def activations(
+    blocks: list[Array],
+    hidden: list[HiddenLayer],
+    loss: str,
+    x: Rows,
+    *,
+    n_threads: int,
+    engine: str = "",
+) -> list[Array]: ...
 def evaluate(
     blocks: list[Array],
     hidden: list[HiddenLayer],

@@ -188,7 +188,33 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         *,
         incremental: bool = False,
     ) -> None:
-        """Fit on a copy of the estimator that the caller takes over when all went well.
+        """Fit on a copy of the estimator that the caller takes over when all went well."""
+        checkpoint = Checkpoint(None if incremental else self.checkpoint, self.checkpoint_every)
+        training = self._begin(
+            X, y, sample_weight, validation_input, checkpoint, incremental=incremental
+        )
+        if not incremental:
+            warn_of_unused_parameters(self, validates=validation_input.X is not None)
+        data = training.data
+        callbacks = Callbacks(self, data.X, data.y, sample_weight, self._parameter_attributes)
+        training.watchers = Watchers([checkpoint, callbacks])
+        blocks = training.run()
+        if isinstance(training, FirstOrderTraining):
+            self._optimizer = training.optimizer
+        self.__dict__.update(self._parameter_attributes(blocks))
+        training.watchers.ended(training, blocks)
+
+    def _begin(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_input: ValidationInput,
+        checkpoint: Checkpoint,
+        *,
+        incremental: bool = False,
+    ) -> Training:
+        """Training, ready to run.
 
         The steps below draw random numbers in scikit-learn's order: first weights, validation
         split, and then, in training, the shuffles. Dropout's seed, which scikit-learn does not
@@ -207,8 +233,6 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         # without dropout: what `predict` evaluates
         self._hidden_layers = [layer._replace(dropout=0.0) for layer in architecture.hidden]
         self._trained_loss = architecture.loss
-
-        checkpoint = Checkpoint(None if incremental else self.checkpoint, self.checkpoint_every)
         random = checkpoint.random_state(self.random_state)
         blocks = self._starting_blocks(architecture, dtype, random, new=new)
         make_training = (
@@ -219,15 +243,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         )
         if not checkpoint.is_idle:
             self._identify(checkpoint, training, blocks, random)
-        if not incremental:
-            warn_of_unused_parameters(self, validates=validation_input.X is not None)
-        callbacks = Callbacks(self, X, data.y, sample_weight, self._parameter_attributes)
-        training.watchers = Watchers([checkpoint, callbacks])
-        blocks = training.run()
-        if isinstance(training, FirstOrderTraining):
-            self._optimizer = training.optimizer
-        self.__dict__.update(self._parameter_attributes(blocks))
-        training.watchers.ended(training, blocks)
+        return training
 
     def _first_order_training(
         self,

@@ -91,12 +91,7 @@ class FirstOrderTraining(Training):
     def _train(self) -> None:
         e = self.estimator
         while e.n_iter_ < e.max_iter:
-            self.watchers.epoch_begins(self)
-            if self.epoch is None:
-                self._shuffle()
-            self._make_steps()
-            self._record()
-            if self.diverged or self.watchers.epoch_ended(self) or self._has_had_enough():
+            if self._run_epoch():
                 return
         if self.optimizer.schedule.has_run_its_course:
             return
@@ -105,6 +100,28 @@ class FirstOrderTraining(Training):
             "reached and the optimization hasn't converged yet.",
             ConvergenceWarning,
         )
+
+    def advance(self, epochs: int) -> None:
+        """Train for so many epochs more, which nothing ends but an exception.
+
+        Raises
+        ------
+        ValueError
+            Training diverged.
+        """
+        for _ in range(epochs):
+            self._run_epoch()
+            if self.diverged:
+                self._fail_as_diverged(self.blocks())
+
+    def _run_epoch(self) -> bool:
+        """Train for an epoch; returns whether it is to be the last."""
+        self.watchers.epoch_begins(self)
+        if self.epoch is None:
+            self._shuffle()
+        self._make_steps()
+        self._record()
+        return self.diverged or self.watchers.epoch_ended(self) or self._has_had_enough()
 
     def _shuffle(self) -> None:
         """Set the rate and the order of the rows for a new epoch."""
