@@ -8,7 +8,13 @@ from scipy.sparse import issparse
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from fastmlp.core.typing import Array
-from fastmlp.estimators.base import are_whole_numbers, check_classes, label_errors, labels_in
+from fastmlp.estimators.base import (
+    are_whole_numbers,
+    check_classes,
+    label_errors,
+    labels_in,
+    unknown_labels,
+)
 from fastmlp.estimators.consistency import check_classes_attribute
 from fastmlp.estimators.mlp import Labels, MultilayerPerceptron
 from fastmlp.exchange.values import Task
@@ -57,7 +63,7 @@ class LabelledPerceptron(MultilayerPerceptron):
                     "classes as in the previous call to fit. Previously "
                     f"got {self.classes_}, `y` has {found}"
                 )
-            if len(np.setdiff1d(found, self.classes_, assume_unique=True)):
+            if len(unknown_labels(found, self.classes_)):
                 raise ValueError(
                     "`y` has classes not in `self.classes_`. "
                     f"`self.classes_` has {self.classes_}. 'y' has {found}."

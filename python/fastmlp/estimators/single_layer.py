@@ -41,6 +41,7 @@ from fastmlp.estimators.base import (
     check_sample_weight,
     clean_rows,
     snapshot,
+    unknown_labels,
 )
 from fastmlp.estimators.consistency import check_single_layer
 from fastmlp.exchange.model_files import SavableMixin
@@ -183,7 +184,7 @@ class SingleLayer(SavableMixin, ClassifierMixin, VersionMixin, BaseEstimator):
             raise ValueError(
                 f"The number of classes has to be greater than one; got {n_classes} class"
             )
-        strange = np.setdiff1d(found, self.classes_, assume_unique=True)
+        strange = unknown_labels(found, self.classes_)
         if len(strange):
             raise ValueError(f"`y` has labels {strange} that are not in `classes` {self.classes_}.")
 
