@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from functools import cache
 from importlib.metadata import version
 from numbers import Number
@@ -54,6 +55,14 @@ class VersionMixin:
                 stacklevel=2,
             )
         super().__setstate__(state)  # type: ignore[misc]
+
+
+class Labels(Enum):
+    """Which class labels y may have."""
+
+    NEW = "those that it has are the classes"
+    SAME = "exactly those of the earlier fit"
+    SUBSET = "some of the known classes"
 
 
 def snapshot(estimator: Any) -> Any:

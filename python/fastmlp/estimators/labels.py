@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from fastmlp.core.typing import Array
 from fastmlp.estimators.base import (
+    Labels,
     are_whole_numbers,
     check_classes,
     label_errors,
@@ -16,7 +17,7 @@ from fastmlp.estimators.base import (
     unknown_labels,
 )
 from fastmlp.estimators.consistency import check_classes_attribute
-from fastmlp.estimators.mlp import Labels, MultilayerPerceptron
+from fastmlp.estimators.mlp import MultilayerPerceptron
 from fastmlp.exchange.values import Task
 
 

@@ -1,8 +1,7 @@
 """What the multi-layer classifier and regressor share: fitting, everything but the kind of y."""
 
 from collections.abc import Callable
-from enum import Enum
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,44 +18,23 @@ from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array, Order
 from fastmlp.core.warnings import warn
 from fastmlp.estimators.base import (
+    Labels,
     VersionMixin,
     all_or_nothing,
     check_data,
     check_sample_weight,
-    split_errors,
 )
 from fastmlp.estimators.effect import warn_of_unused_parameters
 from fastmlp.estimators.fitted import FittedNetworkMixin, check_goes_on
-from fastmlp.estimators.scoring import find_scorer, has_scorer, score_by_scorer
+from fastmlp.estimators.scoring import find_scorer, has_scorer
 from fastmlp.estimators.setup import architecture_of, make_optimizer, start_records
+from fastmlp.estimators.validation import ValidationInput, given_validation, split_validation
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
 from fastmlp.training.checkpoint import Checkpoint
-from fastmlp.training.data import (
-    Data,
-    Validation,
-    can_be_stratified,
-    split_rows,
-    warn_of_other_scale,
-)
+from fastmlp.training.data import Data
 from fastmlp.training.first_order import RECORDS, FirstOrderTraining
 from fastmlp.training.lbfgs import LbfgsTraining
 from fastmlp.training.training import Training, Watchers
-
-
-class Labels(Enum):
-    """Which class labels y may have."""
-
-    NEW = "those that it has are the classes"
-    SAME = "exactly those of the earlier fit"
-    SUBSET = "some of the known classes"
-
-
-class ValidationInput(NamedTuple):
-    """Validation data as `fit` was given them."""
-
-    X: Any = None
-    y: Any = None
-    sample_weight: Any = None
 
 
 def has_partial_fit(estimator: "MultilayerPerceptron") -> bool:
@@ -260,9 +238,9 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         train: Order | None = None
         validation = None
         if validation_input.X is not None:
-            validation = self._given_validation(validation_input, data.X, architecture, dtype)
+            validation = given_validation(self, validation_input, data.X, dtype)
         elif self.early_stopping:
-            train, validation = self._split_validation(data, random)
+            train, validation = split_validation(self, data, random)
         n = data.n if train is None else len(train)
         batch = self._batch_size(n)
         optimizer = make_optimizer(self, blocks, random, goes_on=incremental)
@@ -380,53 +358,6 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         y = self._labels_for_scorers(y, compared)
         return Data(samples, n, X, y, compared, sample_weight)
 
-    def _given_validation(
-        self, given: ValidationInput, X_train: Any, architecture: Architecture, dtype: npt.DTypeLike
-    ) -> Validation:
-        """The validation data that `fit` was given."""
-        try:
-            X, y = self._check_X_y(given.X, given.y, reset=False)
-            data = self._make_data(X, y, given.sample_weight, dtype, Labels.SUBSET)
-        except ValueError as error:
-            raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
-        if self.n_outputs_ != architecture.units[-1]:
-            raise ValueError(
-                f"y_val has {self.n_outputs_} outputs, y has {architecture.units[-1]}."
-            )
-        warn_of_other_scale(X, X_train)
-        return self._validation(data, None)
-
-    def _split_validation(
-        self, data: Data, random: np.random.RandomState
-    ) -> tuple[Order, Validation]:
-        """The rows to train on, and those that are set aside."""
-        fraction, stratify = float(self.validation_fraction), None
-        scored = self.scoring is not None  # else the split is scikit-learn's
-        if is_classifier(self) and self.n_outputs_ == 1:
-            stratify = data.labels == 1
-        elif is_classifier(self) and scored and can_be_stratified(data.labels, fraction):
-            stratify = data.labels
-        compared = None if stratify is None else data.labels
-        with split_errors(fraction, data.n, compared, getattr(self, "classes_", None)):
-            train, held_out = split_rows(data.n, fraction, stratify, random, each_class=scored)
-        validation = self._validation(data, held_out)
-        weight = validation.pick(data.sample_weight)
-        if weight is not None and not np.any(weight):
-            raise ValueError(
-                "The sample weights of all validation samples are zero: choose another "
-                "random_state, or give X_val and y_val."
-            )
-        return train, validation
-
-    def _validation(self, data: Data, rows: Order | None) -> Validation:
-        scorer = find_scorer(self)
-
-        def score(blocks: Blocks) -> tuple[float, float]:
-            return self._validation_score(blocks, validation, scorer)
-
-        validation = Validation(data, rows, score)
-        return validation
-
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":
             return min(200, n)
@@ -500,31 +431,6 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         self._no_improvement_count = 0
         if self.early_stopping:
             self._comparable_scores = True
-
-    # --- scores ----------------------------------------------------------------------------------
-
-    def _validation_score(
-        self, blocks: Blocks, validation: Validation, scorer: Callable[..., float] | None
-    ) -> tuple[float, float]:
-        """The score and the loss of a network of these parameters on validation samples."""
-        data = validation.data
-        outputs, loss = _native.evaluate(
-            blocks.in_core_order(),
-            self._hidden_layers,
-            self._trained_loss,
-            data.samples.rows,
-            data.samples.targets,
-            data.sample_weight,
-            validation.rows,
-            n_threads=n_threads(self.n_jobs),
-            **self._loss_options(),
-        )
-        if self.scoring == "loss":
-            return -loss, loss
-        if scorer is not None:
-            return score_by_scorer(scorer, self, blocks, validation), loss
-        labels, weights = validation.pick(data.labels), validation.pick(data.sample_weight)
-        return self._default_score(outputs, labels, weights), loss
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

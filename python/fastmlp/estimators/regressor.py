@@ -14,9 +14,9 @@ from fastmlp.core.arrays import converted
 from fastmlp.core.rules import Attribute, Parameter, check_parameters, option, real
 from fastmlp.core.typing import Array
 from fastmlp.estimators.attributes import MLP_ATTRIBUTES, out_activation
-from fastmlp.estimators.base import all_or_nothing, snapshot
+from fastmlp.estimators.base import Labels, all_or_nothing, snapshot
 from fastmlp.estimators.documentation import documented
-from fastmlp.estimators.mlp import Labels, MultilayerPerceptron, has_partial_fit
+from fastmlp.estimators.mlp import MultilayerPerceptron, has_partial_fit
 from fastmlp.estimators.parameters import MLP_PARAMETERS, positive
 from fastmlp.estimators.scoring import r2
 from fastmlp.exchange.registry import register

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
+from fastmlp.core.native import _native
 from fastmlp.core.network import Blocks
+from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array
 from fastmlp.core.warnings import warn
 from fastmlp.estimators.base import snapshot
@@ -56,7 +58,31 @@ def find_scorer(estimator: Any) -> Callable[..., float] | None:
     return scorer
 
 
-def score_by_scorer(
+def score_and_loss(
+    estimator: Any, blocks: Blocks, validation: Validation, scorer: Callable[..., float] | None
+) -> tuple[float, float]:
+    """The score and the loss of a network of these parameters on validation samples."""
+    data = validation.data
+    outputs, loss = _native.evaluate(
+        blocks.in_core_order(),
+        estimator._hidden_layers,
+        estimator._trained_loss,
+        data.samples.rows,
+        data.samples.targets,
+        data.sample_weight,
+        validation.rows,
+        n_threads=n_threads(estimator.n_jobs),
+        **estimator._loss_options(),
+    )
+    if estimator.scoring == "loss":
+        return -loss, loss
+    if scorer is not None:
+        return _score_by(scorer, estimator, blocks, validation), loss
+    labels, weights = validation.pick(data.labels), validation.pick(data.sample_weight)
+    return estimator._default_score(outputs, labels, weights), loss
+
+
+def _score_by(
     scorer: Callable[..., float], estimator: Any, blocks: Blocks, validation: Validation
 ) -> float:
     """The score of a network of these parameters.

@@ -9,7 +9,7 @@ from fastmlp.core.rules import check_parameters
 from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array
 from fastmlp.estimators.base import snapshot
-from fastmlp.estimators.mlp import ValidationInput
+from fastmlp.estimators.validation import ValidationInput
 from fastmlp.training.checkpoint import Checkpoint
 from fastmlp.training.first_order import FirstOrderTraining
 

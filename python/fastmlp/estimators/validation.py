@@ -1,0 +1,77 @@
+"""The samples that training is validated on: given to `fit`, or set aside by early stopping."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import is_classifier
+
+from fastmlp.core.network import Blocks
+from fastmlp.core.typing import Array, Order
+from fastmlp.estimators.base import Labels, split_errors
+from fastmlp.estimators.scoring import find_scorer, score_and_loss
+from fastmlp.training.data import (
+    Data,
+    Validation,
+    can_be_stratified,
+    split_rows,
+    warn_of_other_scale,
+)
+
+
+class ValidationInput(NamedTuple):
+    """Validation data as `fit` was given them."""
+
+    X: Any = None
+    y: Any = None
+    sample_weight: Any = None
+
+
+def given_validation(
+    estimator: Any, given: ValidationInput, X_train: Any, dtype: npt.DTypeLike
+) -> Validation:
+    """The validation data that `fit` was given."""
+    n_outputs = estimator.n_outputs_
+    try:
+        X, y = estimator._check_X_y(given.X, given.y, reset=False)
+        data = estimator._make_data(X, y, given.sample_weight, dtype, Labels.SUBSET)
+    except ValueError as error:
+        raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
+    if estimator.n_outputs_ != n_outputs:
+        raise ValueError(f"y_val has {estimator.n_outputs_} outputs, y has {n_outputs}.")
+    warn_of_other_scale(X, X_train)
+    return _validation(estimator, data, None)
+
+
+def split_validation(
+    estimator: Any, data: Data, random: np.random.RandomState
+) -> tuple[Order, Validation]:
+    """The rows to train on, and those that are set aside."""
+    fraction = float(estimator.validation_fraction)
+    stratify: Array | None = None
+    scored = estimator.scoring is not None  # else the split is scikit-learn's
+    if is_classifier(estimator) and estimator.n_outputs_ == 1:
+        stratify = data.labels == 1
+    elif is_classifier(estimator) and scored and can_be_stratified(data.labels, fraction):
+        stratify = data.labels
+    compared = None if stratify is None else data.labels
+    with split_errors(fraction, data.n, compared, getattr(estimator, "classes_", None)):
+        train, held_out = split_rows(data.n, fraction, stratify, random, each_class=scored)
+    validation = _validation(estimator, data, held_out)
+    weight = validation.pick(data.sample_weight)
+    if weight is not None and not np.any(weight):
+        raise ValueError(
+            "The sample weights of all validation samples are zero: choose another "
+            "random_state, or give X_val and y_val."
+        )
+    return train, validation
+
+
+def _validation(estimator: Any, data: Data, rows: Order | None) -> Validation:
+    scorer = find_scorer(estimator)
+
+    def score(blocks: Blocks) -> tuple[float, float]:
+        return score_and_loss(estimator, blocks, validation, scorer)
+
+    validation = Validation(data, rows, score)
+    return validation
