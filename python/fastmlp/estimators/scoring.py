@@ -34,13 +34,13 @@ def r2(targets: Array, predicted: Array, weights: Array | None) -> float:
     dtype = np.result_type(*(a for a in given if a is not None and a.dtype.kind == "f"))
     y = targets.reshape(predicted.shape).astype(dtype, copy=False)
     weight: Any = 1.0 if weights is None else weights.astype(dtype, copy=False)[:, None]
-    error = np.sum(weight * (y - predicted) ** 2, axis=0)
-    spread = np.sum(weight * (y - np.average(y, axis=0, weights=weights)) ** 2, axis=0)
+    error = (weight * (y - predicted) ** 2).sum(axis=0)
+    spread = (weight * (y - np.average(y, axis=0, weights=weights)) ** 2).sum(axis=0)
     # a constant target is predicted exactly, or not at all
     scores = np.where(error == 0, 1.0, 0.0).astype(dtype)
     usual = (error != 0) & (spread != 0)
     scores[usual] = 1 - error[usual] / spread[usual]
-    return float(np.average(scores))
+    return float(scores.mean())
 
 
 def has_scorer(estimator: Any) -> bool:
