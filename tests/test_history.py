@@ -1,6 +1,8 @@
 """What a call costs depends on its own data, and not on what was before."""
 
 import copy
+import multiprocessing
+import os
 import pickle
 import threading
 import weakref
@@ -237,6 +239,21 @@ def test_threads_go_on_from_one_estimator():
     assert model._optimizer.steps <= 41
     assert seen
     assert all(found in right for found in seen)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_goes_on_with_the_open_network():
+    many, labels = np.tile(X, (50, 1)), np.tile(y, 50)
+    model = MLPClassifier((60, 60), random_state=0).partial_fit(many, labels, classes=[0, 1])
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: sender.send(weights(model.partial_fit(many, labels))))
+    child.start()
+    assert receiver.poll(60)
+    found = receiver.recv()
+    child.join()
+    for left, right in zip(found, weights(model.partial_fit(many, labels)), strict=True):
+        np.testing.assert_array_equal(left, right)
 
 
 # --- epochs with a look at the network in between ------------------------------------------------

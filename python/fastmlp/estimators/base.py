@@ -94,13 +94,14 @@ def all_or_nothing(estimator: BaseEstimator, *, goes_on: bool = False) -> Iterat
             earlier[name] = curve, len(curve)
             setattr(copied, name, [])
     yield copied
-    for name, (curve, n) in earlier.items():
-        curve[n:] = getattr(copied, name)  # in the place of what another thread may have added
-        setattr(copied, name, curve)
     cls: Any = type(estimator)
     now = vars(estimator)
     parameters = {name: now[name] for name in _parameter_names(cls) if name in now}
-    estimator.__dict__ = {**vars(copied), **parameters}
+    attributes = {**vars(copied), **parameters}
+    for name, (curve, n) in earlier.items():
+        curve[n:] = attributes[name]  # in the place of what another thread may have added
+        attributes[name] = curve
+    estimator.__dict__ = attributes
 
 
 @cache
