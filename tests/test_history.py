@@ -17,9 +17,11 @@ from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.metrics import r2_score
+from sklearn.utils import check_random_state
 
 from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron
 from fastmlp.core.network import Network
+from fastmlp.core.random import random_generator
 from fastmlp.estimators.scoring import r2
 from fastmlp.estimators.session import TrainingSession
 
@@ -425,6 +427,16 @@ def test_a_few_rows_of_a_frame_are_not_checked_by_scikit_learn(Estimator, Frame,
     single = Estimator(random_state=0, max_iter=3).fit(X.astype(np.float32), y)
     with pytest.warns(UserWarning, match="X has feature names"):
         single.predict(frame[:1])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, np.int64(7), True])
+def test_generators_are_scikit_learns_to_the_bit(seed):
+    ours, theirs = random_generator(seed), check_random_state(seed)
+    for again in (ours, pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
+        assert again.get_state()[0] == theirs.get_state()[0]
+        np.testing.assert_array_equal(again.get_state()[1], theirs.get_state()[1])
+        assert again.get_state()[2:] == theirs.get_state()[2:]
+    np.testing.assert_array_equal(ours.normal(size=700), theirs.normal(size=700))
 
 
 def test_so_many_classes_that_scikit_learn_warns():

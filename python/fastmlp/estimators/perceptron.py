@@ -14,6 +14,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from fastmlp.core.native import _native
+from fastmlp.core.random import random_generator
 from fastmlp.core.rules import (
     Attribute,
     Parameter,
@@ -337,9 +338,7 @@ class Perceptron(SingleLayer):
         train = self._split(data) if several else None
         draws = [random]
         if several:
-            draws = [
-                np.random.RandomState(seed) for seed in random.randint(_MAX_INT, size=len(coef))
-            ]
+            draws = [random_generator(seed) for seed in random.randint(_MAX_INT, size=len(coef))]
         problems = []
         for i, draw in enumerate(draws):
             draw.randint(1, _MAX_INT)  # for random access, which training does not use

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
@@ -16,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.core.arrays import native_rows
 from fastmlp.core.network import Samples
+from fastmlp.core.random import random_generator
 from fastmlp.core.rules import (
     Attribute,
     Parameter,
@@ -147,7 +147,7 @@ class SingleLayer(SavableMixin, ClassifierMixin, VersionMixin, BaseEstimator):
         if self.class_weight is not None:
             class_weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         dtype = self.coef_.dtype if known else X.dtype
-        random = check_random_state(self.random_state)
+        random = random_generator(self.random_state)
         coef, intercept = self._starting_point(
             coef_init, intercept_init, X.shape[1], dtype, random, goes_on=goes_on, known=known
         )

@@ -14,12 +14,12 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from fastmlp.core.container import Decoder, Encoder, read, to_bytes, to_text
 from fastmlp.core.files import full_path, prefixed_errors, remove_leftovers, replace_file
 from fastmlp.core.native import _native
 from fastmlp.core.network import Blocks
+from fastmlp.core.random import random_generator
 from fastmlp.core.rules import Parameter
 from fastmlp.core.typing import Array
 from fastmlp.core.warnings import warn
@@ -108,10 +108,10 @@ class Checkpoint(Watcher):
     def random_state(self, random_state: Any) -> np.random.RandomState:
         """scikit-learn's generator; in the place of None one that the file can name."""
         if self.path is None or random_state is not None:
-            return check_random_state(random_state)
+            return random_generator(random_state)
         if self._seed is None:
-            self._seed = int(check_random_state(None).randint(2**31))
-        return np.random.RandomState(self._seed)
+            self._seed = int(random_generator(None).randint(2**31))
+        return random_generator(self._seed)
 
     def identify(self, estimator: Any, **parts: Any) -> None:
         """Take what tells the fit from others; compare it with the one of the file.
