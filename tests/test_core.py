@@ -216,6 +216,66 @@ def test_sparse_rows_equal_dense_rows(engine, dtype):
             np.testing.assert_allclose(a, b, rtol=0, atol=100 * np.finfo(dtype).eps)
 
 
+def as_csr(X):
+    """What the core takes as CSR."""
+    csr = scipy.sparse.csr_array(X)
+    return csr.data, csr.indices.astype(np.int32), csr.indptr.astype(np.int64)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("activation", ["tanh", "prelu", "maxout"])
+def test_few_sparse_rows_are_predicted_as_many_are(engine, activation, dtype):
+    """Many pack the weights, few read them where they are: the same bits."""
+    units = (90, 37, 19, 2)
+    blocks, X, _, _, _ = problem(units, 70, "log_loss", False, activation)
+    X = np.where(np.random.RandomState(0).rand(*X.shape) < 0.1, X, 0)
+    X[3] = 0
+    X, *blocks = as_dtype(dtype, X, *blocks)
+
+    def predict(rows):
+        x = as_csr(X[rows])
+        hidden = hidden_layers(activation, 2)
+        return _native.predict(blocks, hidden, "log_loss", x, n_threads=1, engine=engine)
+
+    packed = predict(slice(None))
+    for few in (1, 5):
+        for first in range(0, 70, few):
+            rows = slice(first, first + few)
+            np.testing.assert_array_equal(predict(rows), packed[rows])
+
+
+READ_ONE_ROW = """
+import ctypes, mmap
+import numpy as np
+from fastmlp import _native
+
+features, units, page = 1 << 16, {units}, mmap.PAGESIZE
+memory = mmap.mmap(-1, features * units * 4)
+weights = np.frombuffer(memory, np.float32).reshape(features, units)
+weights[-1] = 1.5
+libc = ctypes.CDLL(None, use_errno=True)
+begin = weights.ctypes.data  # all but the last pages may not be read from here on
+but_last = (len(memory) - units * 4) // page * page
+assert libc.mprotect(ctypes.c_void_p(begin), ctypes.c_size_t(but_last), 0) == 0
+blocks = [weights, np.ones(units, np.float32)]
+x = np.float32([2]), np.int32([features - 1]), np.int64([0, 1])
+print(_native.predict(blocks, [], "squared_error", x, n_threads=1, engine="{engine}").sum())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="protects memory by mprotect")
+@pytest.mark.parametrize("units", [16, 20, 1])
+def test_sparse_prediction_reads_only_the_weights_that_entries_name(engine, units):
+    """All others lie in memory that may not be read."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ONE_ROW.format(units=units, engine=engine)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, str(4.0 * units)), done.stderr
+
+
 def train_steps(network, blocks, X, targets, weights, order, epochs, n_threads, **options):
     """Train from `blocks` and a blank state; returns losses and everything the session holds."""
     options = {
@@ -301,8 +361,7 @@ def test_same_bits_for_any_number_of_threads(engine, dtype, sparse):
     X, weights, *blocks = as_dtype(dtype, X, weights, *blocks)
     order = np.random.RandomState(1).permutation(rows)
     if sparse:
-        csr = scipy.sparse.csr_array(X)
-        X = (csr.data, csr.indices.astype(np.int32), csr.indptr.astype(np.int64))
+        X = as_csr(X)
     runs = []
     for n_threads in (1, 2, 3, 5, 2):
         network = network_of(

@@ -188,22 +188,68 @@ void multiply(Panels<T> a, int64_t count, Affine<T> by, Panels<T> out, int64_t b
   } while (from < count);
 }
 
-/// The same for row `row` of out, given by its `entries` non-zero values.
+/// What is stored of a sparse row, or column: values and their places in it.
 template <class T>
-void multiply_sparse(const T* values, const int32_t* columns, int64_t entries, Affine<T> by,
-                     Panels<T> out, int64_t row, const Epilogue<T>& epilogue, int64_t first = 0) {
+struct Entries {
+  const T* values;
+  const int32_t* places;
+  int64_t count;
+};
+
+/// `tile` for R = 1 or 2 rows given by their entries. Two have twice the sums in flight.
+template <class T, int R, int C>
+void entry_tile(const Entries<T>* rows, Operand<T> b, const T* start, int64_t start_panel, T* out,
+                int64_t out_panel) {
+  Vec<T> sums[R][C];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) sums[r][c] = start ? load(start + c * start_panel) : Vec<T>{};
+  }
+  const auto add = [&](int r, int64_t e) {
+    const T* from = b.data + rows[r].places[e] * b.step;
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) sums[r][c] += rows[r].values[e] * load(from + c * b.panel);
+  };
+  int64_t shared = rows[0].count;
+  if (R == 2 && rows[1].count < shared) shared = rows[1].count;
+  for (int64_t e = 0; e < shared; ++e) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) add(r, e);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    for (int64_t e = shared; e < rows[r].count; ++e) add(r, e);
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) store(out + c * out_panel + r * kLanes<T>, sums[r][c]);
+  }
+}
+
+/// The entry tile of 1 or 2 rows by 1 to kTileVectors vectors.
+template <class T>
+auto find_entry_tile(int rows, int vectors) {
+  static constexpr decltype(&entry_tile<T, 1, 1>) tiles[][kTileVectors] = {
+      {entry_tile<T, 1, 1>, entry_tile<T, 1, 2>, entry_tile<T, 1, 3>},
+      {entry_tile<T, 2, 1>, entry_tile<T, 2, 2>, entry_tile<T, 2, 3>}};
+  return tiles[rows - 1][vectors - 1];
+}
+
+/// `multiply` for rows given by their entries, row `begin` first.
+template <class T>
+void multiply_sparse(const Entries<T>* rows, Affine<T> by, Panels<T> out, int64_t begin,
+                     int64_t end, const Epilogue<T>& epilogue, int64_t first = 0) {
   const Groups groups{by.vectors};
   for (int64_t g = 0; g < groups.count(); ++g) {
     const int64_t v = groups.first(g);
     const int width = groups.size(g);
-    Vec<T> sums[kTileVectors];
-    for (int c = 0; c < width; ++c) sums[c] = load(by.bias + (v + c) * by.bias_panel);
-    for (int64_t e = 0; e < entries; ++e) {
-      const T* weights = by.weight.from(v).data + columns[e] * by.weight.step;
-      for (int c = 0; c < width; ++c) sums[c] += values[e] * load(weights + c * by.weight.panel);
+    for (int64_t row = begin; row < end;) {
+      const int height = end - row < 2 ? 1 : 2;
+      find_entry_tile<T>(height, width)(rows + (row - begin), by.weight.from(v),
+                                        by.bias + v * by.bias_panel, by.bias_panel, out.at(v, row),
+                                        out.stride);
+      if (epilogue) epilogue(out.at(v, row), out.stride, row, first + v, height, width);
+      row += height;
     }
-    for (int c = 0; c < width; ++c) store(out.at(v + c, row), sums[c]);
-    if (epilogue) epilogue(out.at(v, row), out.stride, row, first + v, 1, width);
   }
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 /// Predicted together: their activations stay in cache. So few rows by themselves read the weights
 /// once, from the user's matrices, for less than packing would take.
-constexpr int64_t kPredictRows = 64;
+constexpr int64_t kPredictRows = kSparseRows;
 
 template <class T>
 struct Prediction {
@@ -19,11 +19,12 @@ struct Prediction {
   T* out;
   T* const* hidden;  // per hidden layer: its activations (n, out); null where they are not wanted
   Stopper stopper;
-  Panels<T>* packed;  // per layer: the vectors not read from the blocks, and the bias below them;
-                      // of a narrow layer its weights (outputs, in)
-  Panels<T>* slopes;  // per layer: (1, out), where they are learned
-  double* loss;       // per kPredictRows rows
-  char* scratch;      // per thread
+  int64_t row_entries;  // of a sparse X with fewer than features: the most in a row, else 0
+  Panels<T>* packed;    // per layer: the vectors not read from the blocks, and the bias below them;
+                        // of a narrow layer its weights (outputs, in)
+  Panels<T>* slopes;    // per layer: (1, out), where they are learned
+  double* loss;         // per kPredictRows rows
+  char* scratch;        // per thread
   size_t scratch_bytes;
 
   bool has_targets() const { return data.targets || data.classes; }
@@ -34,11 +35,23 @@ struct Prediction {
   bool narrow(int l) const {
     return is_narrow<T>(in(l), out_of(l)) && !(l == 0 && data.x.indptr) && pieces(l) == 1;
   }
+  /// Whether of layer l's weights only those rows are read that the entries of X name.
+  bool by_entries(int l) const { return l == 0 && row_entries > 0; }
+  int64_t packed_rows(int l) const { return by_entries(l) ? 0 : in(l); }
   /// Vectors of layer l that are read straight from the user's matrix.
   int64_t direct(int l) const {
-    return pass.n <= kPredictRows && pieces(l) == 1 ? out_of(l) / kLanes<T> : 0;
+    return (pass.n <= kPredictRows || by_entries(l)) && pieces(l) == 1 ? out_of(l) / kLanes<T> : 0;
   }
   int64_t rest(int l) const { return pieces(l) * panel_count<T>(out_of(l)) - direct(l); }
+
+  /// Packs row i of layer l's weights, or below them its bias, as row `row`.
+  void pack(int l, int64_t i, Panels<T> to, int64_t row) const {
+    const int64_t first = direct(l) * kLanes<T>, panels = panel_count<T>(out_of(l));
+    const T* from = i < in(l) ? blocks[2 * l] + i * pieces(l) * out_of(l) : blocks[2 * l + 1];
+    for (int64_t piece = 0; piece < pieces(l); ++piece)
+      set_row(Panels<T>{to.at(piece * panels, 0), to.stride}, row, from + piece * out_of(l) + first,
+              out_of(l) - first);
+  }
 };
 
 template <class T>
@@ -46,6 +59,7 @@ struct PredictScratch {
   Panels<T> even, odd;  // what layers 0, 2, ... read and what layers 1, 3, ... read
   Panels<T> z;          // of maxout, and of the outputs whose loss is taken
   Panels<T> target;     // (rows, outputs)
+  Panels<T> named;      // the first layer's weights that the entries of a row name
   double* row_loss;     // (rows,)
 };
 
@@ -65,6 +79,7 @@ PredictScratch<T> place_predict_scratch(Arena& arena, const Prediction<T>& p) {
   scratch.odd = arena.panels<T>(rows, widest[1]);
   scratch.z = arena.panels<T>(rows, z_vectors * kLanes<T>);
   scratch.target = arena.panels<T>(rows, outputs);
+  scratch.named = arena.panels<T>(p.row_entries, p.by_entries(0) ? p.rest(0) * kLanes<T> : 0);
   scratch.row_loss = arena.take<double>(outputs > 0 ? rows : 0);
   return scratch;
 }
@@ -76,9 +91,9 @@ void pack_weights(Arena& arena, Prediction<T>& p, bool real) {
   p.loss = arena.take<double>(p.has_targets() ? ceil_div(p.pass.n, kPredictRows) : 0);
   const T* const* learned = p.blocks + 2 * p.recipe.n_layers;
   for (int l = 0; l < p.recipe.n_layers; ++l) {
-    const int64_t first = p.direct(l) * kLanes<T>, width = p.out_of(l) - first;
+    const int64_t rows = p.packed_rows(l);
     const Panels<T> to = p.narrow(l) ? arena.panels<T>(p.out_of(l), p.in(l))
-                                     : arena.panels<T>(p.in(l) + 1, p.rest(l) * kLanes<T>);
+                                     : arena.panels<T>(rows + 1, p.rest(l) * kLanes<T>);
     Panels<T> slopes;
     const bool learns = p.is_hidden(l) && p.recipe.hidden[l].learned;
     if (learns) slopes = arena.panels<T>(1, p.out_of(l));
@@ -101,15 +116,25 @@ void pack_weights(Arena& arena, Prediction<T>& p, bool real) {
       });
       continue;
     }
-    const int64_t columns = p.pieces(l) * p.out_of(l);
-    for (int64_t piece = 0; piece < p.pieces(l); ++piece) {
-      const Panels<T> part{to.at(piece * panel_count<T>(p.out_of(l)), 0), to.stride};
-      zero_last(part, p.in(l) + 1, width);
-      for (int64_t row = 0; row <= p.in(l); ++row) {
-        const T* from = row < p.in(l) ? p.blocks[2 * l] + row * columns : p.blocks[2 * l + 1];
-        set_row(part, row, from + piece * p.out_of(l) + first, width);
-      }
-    }
+    for (int64_t piece = 0; piece < p.pieces(l); ++piece)
+      zero_last({to.at(piece * panel_count<T>(p.out_of(l)), 0), to.stride}, rows + 1, width);
+    for (int64_t row = 0; row < rows; ++row) p.pack(l, row, to, row);
+    p.pack(l, p.in(l), to, rows);
+  }
+}
+
+/// `multiply_sparse` into rows [0, rows) by what is packed, row by row, of the weights named: into
+/// `named`, while `by` has the bias.
+template <class T>
+void multiply_named(const Prediction<T>& p, const Entries<T>* entries, Affine<T> by,
+                    Panels<T> named, Panels<T> out, int64_t rows, const Epilogue<T>& epilogue,
+                    int64_t first) {
+  by.weight = {named.data, kLanes<T>, named.stride};
+  for (int64_t r = 0; r < rows; ++r) {
+    const Entries<T>& row = entries[r];
+    for (int64_t e = 0; e < row.count; ++e) p.pack(0, row.places[e], named, e);
+    const Panels<T> values{const_cast<T*>(row.values), kLanes<T>};  // (1, row.count)
+    multiply(values, row.count, by, Panels<T>{out.at(0, r), out.stride}, 0, 1, epilogue, first);
   }
 }
 
@@ -138,7 +163,12 @@ void predict_rows(void* context, int thread, int n_threads) {
     const auto source = [&](int64_t r) {
       return p.pass.order ? p.pass.order[start + r] : start + r;
     };
-    if (!x.indptr) gather(x, p.in(0), scratch.even, 0, rows, source);
+    Entries<T> entries[kPredictRows];
+    if (x.indptr) {
+      take_entries(x, rows, source, Mask<T>(), 0, static_cast<T*>(nullptr), entries);
+    } else {
+      gather(x, p.in(0), scratch.even, 0, rows, source);
+    }
     for (int l = 0; l <= last; ++l) {
       const Panels<T> from = l % 2 ? scratch.odd : scratch.even;
       const Panels<T> to = l % 2 ? scratch.even : scratch.odd;
@@ -162,7 +192,7 @@ void predict_rows(void* context, int thread, int n_threads) {
       const Affine<T> affine[2] = {
           {{p.blocks[2 * l], p.out_of(l), kLanes<T>}, p.blocks[2 * l + 1], kLanes<T>, direct},
           {{p.packed[l].data, kLanes<T>, p.packed[l].stride},
-           p.packed[l].at(0, p.in(l)),
+           p.packed[l].at(0, p.packed_rows(l)),
            p.packed[l].stride,
            p.rest(l)}};
       for (int part = 0; part < 2; ++part) {
@@ -171,12 +201,10 @@ void predict_rows(void* context, int thread, int n_threads) {
         const Panels<T> z = largest ? scratch.z : Panels<T>{to.at(place, 0), to.stride};
         if (l > 0 || !x.indptr) {
           multiply(from, p.in(l), affine[part], z, 0, rows, epilogue, place);
+        } else if (part == 1 && p.by_entries(l)) {
+          multiply_named(p, entries, affine[part], scratch.named, z, rows, epilogue, place);
         } else {
-          for (int64_t r = 0; r < rows; ++r) {
-            const int64_t e = x.indptr[source(r)];
-            multiply_sparse(x.values + e, x.columns + e, x.indptr[source(r) + 1] - e, affine[part],
-                            z, r, epilogue, place);
-          }
+          multiply_sparse(entries, affine[part], z, 0, rows, epilogue, place);
         }
       }
       if (largest)
@@ -211,8 +239,19 @@ double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data
   while (n_threads > 1 && (work < kWorkPerThread * n_threads || pass.n < kPredictRows * n_threads))
     --n_threads;
 
-  Prediction<T> p{recipe,  blocks,  data,    pass,    out, hidden, Stopper(pass.stop, pass.context),
-                  nullptr, nullptr, nullptr, nullptr, 0};
+  Prediction<T> p{
+      recipe, blocks,  data,    pass,    out,     hidden, Stopper(pass.stop, pass.context),
+      0,      nullptr, nullptr, nullptr, nullptr, 0};
+  if (data.x.indptr) {
+    int64_t entries = 0, most = 1;
+    for (int64_t i = 0; i < pass.n; ++i) {
+      const int64_t row = pass.order ? pass.order[i] : i;
+      const int64_t here = data.x.indptr[row + 1] - data.x.indptr[row];
+      entries += here;
+      most = here > most ? here : most;
+    }
+    if (entries < recipe.units[0]) p.row_entries = most;
+  }
   Arena per_thread(nullptr), measure(nullptr);
   place_predict_scratch(per_thread, p);
   pack_weights(measure, p, false);

@@ -312,6 +312,25 @@ void gather(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, int64_
   }
 }
 
+constexpr int64_t kSparseRows = 64;  // multiplied together: each group of weights is read for all
+
+/// The entries of `n` rows of a sparse matrix, row source(r) of it as rows[r], times the mask's
+/// factors, whose row 0 is `start`. Products with them go to `scratch`.
+template <class T, class Source>
+void take_entries(const Rows<T>& x, int64_t n, Source source, const Mask<T>& mask, int64_t start,
+                  T* scratch, Entries<T>* rows) {
+  for (int64_t r = 0; r < n; ++r) {
+    const int64_t first = x.indptr[source(r)];
+    Entries<T>& row = rows[r];
+    row = {x.values + first, x.columns + first, x.indptr[source(r) + 1] - first};
+    if (!mask.active) continue;
+    for (int64_t e = 0; e < row.count; ++e)
+      scratch[e] = row.values[e] * mask.factor(start + r, row.places[e]);
+    row.values = scratch;
+    scratch += row.count;
+  }
+}
+
 /// Puts rows of targets into panels. A share of each class's target is spread over all classes, of
 /// which one output has two (Szegedy et al., CVPR 2016); without it they are 0 and 1.
 template <class T>
@@ -343,7 +362,7 @@ struct Targets {
 };
 
 /// Rows [begin, end) of the chunk: forward through all layers, loss, deltas back to the first.
-/// `scratch` has room for the entries of a sparse row.
+/// `scratch` has room for the entries of these rows, where X is sparse.
 template <class T>
 void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, T* scratch) {
   const int last = s.n_layers - 1;
@@ -372,15 +391,12 @@ void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
       epilogue = {find_activate<T>(layer.hidden.activation, here.mask.active, Activations{}), &here,
                   layer.kept};
     if (l == 0 && x.indptr) {
-      for (int64_t r = begin; r < end; ++r) {
-        const int64_t first = x.indptr[chunk.row(r)], n = x.indptr[chunk.row(r) + 1] - first;
-        const T* values = x.values + first;
-        if (input_mask.active) {
-          for (int64_t e = 0; e < n; ++e)
-            scratch[e] = values[e] * input_mask.factor(chunk.start + r, x.columns[first + e]);
-          values = scratch;
-        }
-        multiply_sparse(values, x.columns + first, n, layer.forward(), z_of(l), r, epilogue);
+      Entries<T> entries[kSparseRows];
+      for (int64_t r = begin; r < end; r += kSparseRows) {
+        const int64_t n = end - r < kSparseRows ? end - r : kSparseRows;
+        const auto source = [&](int64_t i) { return chunk.row(r + i); };
+        take_entries(x, n, source, input_mask, chunk.start + r, scratch, entries);
+        multiply_sparse(entries, layer.forward(), z_of(l), r, r + n, epilogue);
       }
     } else if (layer.narrow) {
       multiply_narrow(layer.input, layer.in, layer.weight.slot[0], layer.bias.slot[0].data,

@@ -48,13 +48,9 @@ struct Columns {
     starts[begin] = 0;
   }
 
-  /// Row `feature` of the weight gradient, C vectors of it: sum of value times delta.
-  void multiply(int64_t feature, Panels<T> delta, int64_t vector, int width, T* out,
-                int64_t out_panel) const {
-    Vec<T> sums[kTileVectors]{};
-    for (int64_t e = starts[feature]; e < starts[feature + 1]; ++e)
-      for (int c = 0; c < width; ++c) sums[c] += values[e] * load(delta.at(vector + c, rows[e]));
-    for (int c = 0; c < width; ++c) store(out + c * out_panel, sums[c]);
+  Entries<T> entries(int64_t feature) const {
+    const int64_t first = starts[feature];
+    return {values + first, rows + first, starts[feature + 1] - first};
   }
 };
 
@@ -201,8 +197,13 @@ UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
   for (int64_t row = unit.begin; row < unit.end;) {
     const int height = tile_rows<T>(unit.end - row);
     if (columns) {
-      for (int r = 0; r < height; ++r)
-        columns->multiply(row + r, layer.delta, vector, width, sums + r * L, panel);
+      const int together = height > 1 ? 2 : 1;
+      for (int r = 0; r < height; r += together) {
+        const Entries<T> rows[] = {columns->entries(row + r),
+                                   columns->entries(row + r + together - 1)};
+        find_entry_tile<T>(together, width)(rows, {by_column.at(vector, 0), L, by_column.stride},
+                                            nullptr, 0, sums + r * L, panel);
+      }
     } else {
       find_tile<T, Order::kAlongRows>(height, width)(chunk.rows, by_row.at(row / L, 0) + row % L, 0,
                                                      {by_column.at(vector, 0), L, by_column.stride},
