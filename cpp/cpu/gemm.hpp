@@ -44,9 +44,42 @@ struct Start {
   int64_t panel = 0, row = 0;
 };
 
-template <class T, int R, int C, Order order>
+/// Which indices of a sum are marked: eight bits in a byte, the bytes `stride` apart.
+struct Marks {
+  const uint8_t* bytes = nullptr;  // null: all are
+  int64_t stride = 0;
+
+  explicit operator bool() const { return bytes; }
+  /// The marks from index `first` on, a multiple of 8.
+  Marks from(int64_t first) const { return {bytes ? bytes + first / 8 * stride : nullptr, stride}; }
+
+  /// The bits of the up to 64 indices from `first` on, below `count`.
+  uint64_t word(int64_t first, int64_t count) const {
+    const int64_t rest = count - first;
+    const uint8_t* from = bytes + first / 8 * stride;
+    uint64_t bits = 0;
+    for (int64_t i = 0; i < 64 && i < rest; i += 8, from += stride) bits |= uint64_t(*from) << i;
+    return rest < 64 ? bits & ((uint64_t(1) << rest) - 1) : bits;
+  }
+  template <class Use>
+  void each(int64_t count, Use use) const {
+    for (int64_t first = 0; first < count; first += 64)
+      for (uint64_t bits = word(first, count); bits; bits &= bits - 1)
+        use(first + __builtin_ctzll(bits));
+  }
+  /// Whether more than `most` of all indices are marked.
+  __attribute__((noinline)) bool exceed(double most, int64_t count) const {
+    int64_t set = 0;
+    for (int64_t first = 0; first < count; first += 64)
+      set += __builtin_popcountll(word(first, count));
+    return double(set) > most * double(count);
+  }
+};
+
+/// With `marked`, only over the indices that are: where the others' a is zero, the same sums.
+template <class T, int R, int C, Order order, bool marked = false>
 void tile(int64_t count, const T* a, int64_t a_panel, Operand<T> b, Start<T> start, T* out,
-          int64_t out_panel) {
+          int64_t out_panel, Marks marks) {
   constexpr int64_t L = kLanes<T>;
   constexpr int64_t a_row = order == Order::kAlongColumns ? L : 1;
   constexpr int64_t a_next = order == Order::kAlongColumns ? 1 : L;
@@ -57,7 +90,24 @@ void tile(int64_t count, const T* a, int64_t a_panel, Operand<T> b, Start<T> sta
     for (int c = 0; c < C; ++c)
       sums[r][c] = start.data ? load(start.data + c * start.panel + r * start.row) : Vec<T>{};
   }
+  const auto add = [&](const T* at, const T* by) {
+    Vec<T> vectors[C];
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) vectors[c] = load(by + c * b.panel);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) sums[r][c] += at[r * a_row] * vectors[c];
+    }
+  };
   const int64_t run = order == Order::kAlongColumns ? L : count;  // a's contiguous stretch
+  if constexpr (marked) {
+    marks.each(count, [&](int64_t i) {
+      add(a + (order == Order::kAlongColumns ? i / L * a_panel + i % L : i * L),
+          b.data + i * b.step);
+    });
+    count = 0;
+  }
   for (int64_t first = 0; first < count; first += run, a += a_panel) {
     // The next tile's rows lie behind these: a panel apart, too far for the hardware to foresee.
     if (order == Order::kAlongColumns) {
@@ -66,15 +116,8 @@ void tile(int64_t count, const T* a, int64_t a_panel, Operand<T> b, Start<T> sta
     }
     const int64_t end = first + run < count ? run : count - first;
     for (int64_t i = 0; i < end; ++i) {
-      Vec<T> vectors[C];
-#pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) vectors[c] = load(b.data + c * b.panel);
+      add(a + i * a_next, b.data);
       b.data += b.step;
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-        for (int c = 0; c < C; ++c) sums[r][c] += a[i * a_next + r * a_row] * vectors[c];
-      }
     }
   }
 #pragma GCC unroll 8
@@ -85,7 +128,7 @@ void tile(int64_t count, const T* a, int64_t a_panel, Operand<T> b, Start<T> sta
 }
 
 template <class T>
-using Tile = void (*)(int64_t, const T*, int64_t, Operand<T>, Start<T>, T*, int64_t);
+using Tile = void (*)(int64_t, const T*, int64_t, Operand<T>, Start<T>, T*, int64_t, Marks);
 
 /// The largest tile height that fits into `rows`: kTileRows, or a power of two below it.
 template <class T>
@@ -116,6 +159,15 @@ Tile<T> find_tile(int rows, int vectors) {
   return tiles[__builtin_ctz(unsigned(rows))][vectors - 1];
 }
 
+/// The full tile that heeds marks, by 1 to kTileVectors vectors.
+template <class T, Order order>
+Tile<T> find_marked_tile(int vectors) {
+  constexpr int R = kTileRows<T>;
+  static constexpr Tile<T> tiles[] = {tile<T, R, 1, order, true>, tile<T, R, 2, order, true>,
+                                      tile<T, R, 3, order, true>};
+  return tiles[vectors - 1];
+}
+
 /// Vectors split into groups of at most kTileVectors, as even as can be (7 = 3 + 2 + 2).
 struct Groups {
   int64_t vectors;
@@ -127,6 +179,8 @@ struct Groups {
 
 template <class T>
 struct Neurons;  // in neurons.hpp
+template <class T>
+struct Zeros;  // in zeros.hpp
 
 /// What is done to a tile just computed, while it is in the first-level cache: `rows` by `vectors`
 /// at z, and the same places of a second matrix, where there is one. `row` and `vector` are those
@@ -159,10 +213,10 @@ struct Affine {
 constexpr int64_t kStretch = 1024;
 
 /// Rows [begin, end) of out = a (rows, count) times weight, plus bias to each row. The epilogue is
-/// told that out begins at vector `first`.
+/// told that out begins at vector `first`. With the `zeros` of a, these are left out.
 template <class T>
 void multiply(Panels<T> a, int64_t count, Affine<T> by, Panels<T> out, int64_t begin, int64_t end,
-              const Epilogue<T>& epilogue, int64_t first = 0) {
+              const Epilogue<T>& epilogue, int64_t first = 0, const Zeros<T>* zeros = nullptr) {
   const Groups groups{by.vectors};
   int64_t from = 0;
   do {
@@ -178,8 +232,11 @@ void multiply(Panels<T> a, int64_t count, Affine<T> by, Panels<T> out, int64_t b
         T* z = out.at(v, row);
         Start<T> start{z, out.stride, kLanes<T>};
         if (from == 0) start = {by.bias ? by.bias + v * by.bias_panel : nullptr, by.bias_panel, 0};
-        find_tile<T, Order::kAlongColumns>(height, width)(here, a.at(from / kLanes<T>, row),
-                                                          a.stride, weight, start, z, out.stride);
+        const Marks marks =
+            zeros && height == kTileRows<T> ? zeros->columns(row).from(from) : Marks();
+        const auto tile = marks ? find_marked_tile<T, Order::kAlongColumns>(width)
+                                : find_tile<T, Order::kAlongColumns>(height, width);
+        tile(here, a.at(from / kLanes<T>, row), a.stride, weight, start, z, out.stride, marks);
         if (epilogue && here == rest) epilogue(z, out.stride, row, first + v, height, width);
         row += height;
       }

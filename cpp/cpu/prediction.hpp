@@ -91,7 +91,7 @@ void pack_weights(Arena& arena, Prediction<T>& p, bool real) {
   p.loss = arena.take<double>(p.has_targets() ? ceil_div(p.pass.n, kPredictRows) : 0);
   const T* const* learned = p.blocks + 2 * p.recipe.n_layers;
   for (int l = 0; l < p.recipe.n_layers; ++l) {
-    const int64_t rows = p.packed_rows(l);
+    const int64_t rows = p.packed_rows(l), width = p.out_of(l) - p.direct(l) * kLanes<T>;
     const Panels<T> to = p.narrow(l) ? arena.panels<T>(p.out_of(l), p.in(l))
                                      : arena.panels<T>(rows + 1, p.rest(l) * kLanes<T>);
     Panels<T> slopes;

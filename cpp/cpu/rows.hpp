@@ -362,9 +362,10 @@ struct Targets {
 };
 
 /// Rows [begin, end) of the chunk: forward through all layers, loss, deltas back to the first.
-/// `scratch` has room for the entries of these rows, where X is sparse.
+/// `scratch` has room for the entries of these rows, where X is sparse. Returns whether a dense X
+/// has so many zeros that it pays to leave them out.
 template <class T>
-void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, T* scratch) {
+bool run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, T* scratch) {
   const int last = s.n_layers - 1;
   const auto neurons = [&](int l) {
     const Layer<T>& layer = s.layers[l];
@@ -378,10 +379,12 @@ void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
   const Mask<T> input_mask = chunk.mask(s.input_dropout, 0);
   const Targets<T> targets(chunk.data, last_layer(s).out, s.label_smoothing);
   for (int64_t r = begin; r < end; ++r) targets.set(s.target, r, chunk.row(r));
+  const Zeros<T>* zeros = nullptr;
   if (!x.indptr) {
     const Layer<T>& layer = s.layers[0];
     gather(x, layer.in, layer.input, begin, end, [&](int64_t r) { return chunk.row(r); });
     input_mask.apply(layer.input, chunk.start, begin, end, panel_count<T>(layer.in));
+    if (layer.zeros && layer.zeros.find(layer.input, begin, end)) zeros = &layer.zeros;
   }
   for (int l = 0; l <= last; ++l) {
     const Layer<T>& layer = s.layers[l];
@@ -402,7 +405,8 @@ void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
       multiply_narrow(layer.input, layer.in, layer.weight.slot[0], layer.bias.slot[0].data,
                       layer.out, z_of(l), begin, end, epilogue);
     } else {
-      multiply(layer.input, layer.in, layer.forward(), z_of(l), begin, end, epilogue);
+      multiply(layer.input, layer.in, layer.forward(), z_of(l), begin, end, epilogue, 0,
+               l == 0 ? zeros : nullptr);
     }
     if (layer.pieces > 1)
       take_largest(here, layer.delta, layer.pieces, layer.piece_vectors(), s.layers[l + 1].input,
@@ -425,6 +429,7 @@ void run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
       multiply(layer.delta, layer.linear(), layer.backward(), below.delta, begin, end, epilogue);
     }
   }
+  return zeros;
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 #include "../formulas/activations.hpp"
 #include "../formulas/solvers.hpp"
 #include "../threads.hpp"
-#include "gemm.hpp"
 #include "team.hpp"
+#include "zeros.hpp"
 
 namespace fastmlp {
 namespace {
@@ -26,6 +26,15 @@ class Arena {
   template <class T>
   Panels<T> panels(int64_t rows, int64_t columns) {
     return {take<T>(panel_count<T>(columns) * panel_stride<T>(rows)), panel_stride<T>(rows)};
+  }
+
+  template <class T>
+  Zeros<T> zeros(int64_t rows, int64_t columns) {
+    using Z = Zeros<T>;
+    const int64_t eights = ceil_div(rows, Z::kRows),
+                  width = ceil_div(columns, Z::kStrip) * Z::kStrip;
+    return {columns, width, take<uint8_t>(eights * Z::kRows / Z::kTile * width / 8),
+            take<uint8_t>(eights * width / Z::kTile)};
   }
 
   size_t used() const { return used_; }
@@ -57,6 +66,7 @@ struct Layer {
   Trained<T> slopes;     // (1, out): where the activation learns them
   Panels<T> transposed;  // (linear(), in): a copy of the weights, unless narrow or the first layer
   Panels<T> input;       // (batch rows, in)
+  Zeros<T> zeros;        // of a dense X, unless narrow: marks of the input
   Panels<T> delta;       // (batch rows, linear()): of the last layer and of maxout first z
   Panels<T> kept;        // (batch rows, out): what the activation keeps of z, see Keeps; of maxout
                          // the derivative by a
@@ -263,6 +273,7 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
     if (l > 0 && !layer.narrow)  // all lanes of the last panel are copied: rows for them too
       layer.transposed = arena.panels<T>(layer.vectors() * kLanes<T>, layer.in);
     if (l > 0 || !sparse) layer.input = arena.panels<T>(rows, layer.in);
+    if (l == 0 && !sparse && !layer.narrow) layer.zeros = arena.zeros<T>(rows, layer.in);
     layer.delta = arena.panels<T>(rows, layer.linear());
     units += layer.units();
     if (real) layers[l] = layer;

@@ -26,6 +26,7 @@ struct Job {
   // done already write the other
   alignas(64) Stopper stopper;
   alignas(64) Barrier barrier{};
+  bool zeros = false;  // are to be left out of the gradient, says the leader
   bool leave = false;  // all threads are to return after the step at hand, says the leader
 };
 
@@ -96,10 +97,12 @@ void run_pass(void* context, int thread, int n_threads) {
                            job.options ? T(1) : T(job.value_scale),
                            job.options ? clock.step : 0,
                            options.seed};
-      const Share mine(rows, kTileRows<T>, thread, n_threads);
+      const Share mine(rows, Zeros<T>::kRows, thread, n_threads);
       for (int64_t r = mine.begin; r < mine.end && !job.stopper.answered(true); r += s.piece_rows) {
         const bool more = r + s.piece_rows < mine.end;
-        run_rows(s, chunk, r, more ? r + s.piece_rows : mine.end, columns.values);
+        const bool zeros =
+            run_rows(s, chunk, r, more ? r + s.piece_rows : mine.end, columns.values);
+        if (leads) job.zeros = zeros;
         if (leads && more) job.stopper.ask(true);
       }
       if (leads && !last) job.stopper.ask(true);
@@ -108,7 +111,7 @@ void run_pass(void* context, int thread, int n_threads) {
       if (given_up) break;
       if (leads)
         for (int64_t r = 0; r < rows; ++r) data_loss += s.row_loss[r];
-      WeightsPhase<T> phase{s, chunk, first, beyond, columns, T(1)};
+      WeightsPhase<T> phase{s, chunk, first, beyond, columns, job.zeros, T(1)};
       const Step<T> step = find_step<T>(options.solver, Solvers<T>{});
       if (!job.options || !last || clips) {
         phase.run(KeepGradient<T>{});

@@ -48,9 +48,20 @@ struct Columns {
     starts[begin] = 0;
   }
 
-  Entries<T> entries(int64_t feature) const {
-    const int64_t first = starts[feature];
-    return {values + first, rows + first, starts[feature + 1] - first};
+  /// `height` rows of the weight gradient from `feature` on, `width` vectors of them.
+  __attribute__((noinline)) void multiply(int64_t feature, int height, Panels<T> delta,
+                                          int64_t vector, int width, Panels<T> out) const {
+    const int together = height > 1 ? 2 : 1;
+    const auto tile = find_entry_tile<T>(together, width);
+    for (int r = 0; r < height; r += together) {
+      Entries<T> entries[2];
+      for (int i = 0; i < together; ++i) {
+        const int64_t first = starts[feature + r + i];
+        entries[i] = {values + first, rows + first, starts[feature + r + i + 1] - first};
+      }
+      tile(entries, {delta.at(vector, 0), kLanes<T>, delta.stride}, nullptr, 0, out.at(0, r),
+           out.stride);
+    }
   }
 };
 
@@ -177,9 +188,11 @@ struct Unit {
 };
 
 /// One unit: the gradient of up to kTileRows rows of weights, in one group of vectors, and its use.
+/// Of a sparse X by `columns`; with `zeros` those of the layer's input are left out.
 template <class T, class Change>
 UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
-                  const Penalty<T>& penalty, const Unit& unit, const Columns<T>* columns) {
+                  const Penalty<T>& penalty, const Unit& unit, const Columns<T>* columns,
+                  bool zeros) {
   constexpr int64_t L = kLanes<T>;
   alignas(64) T sums[kTileVectors * kTileRows<T> * L];
   constexpr int64_t panel = kTileRows<T> * L;
@@ -197,17 +210,14 @@ UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
   for (int64_t row = unit.begin; row < unit.end;) {
     const int height = tile_rows<T>(unit.end - row);
     if (columns) {
-      const int together = height > 1 ? 2 : 1;
-      for (int r = 0; r < height; r += together) {
-        const Entries<T> rows[] = {columns->entries(row + r),
-                                   columns->entries(row + r + together - 1)};
-        find_entry_tile<T>(together, width)(rows, {by_column.at(vector, 0), L, by_column.stride},
-                                            nullptr, 0, sums + r * L, panel);
-      }
+      columns->multiply(row, height, layer.delta, vector, width, Panels<T>{sums, panel});
     } else {
-      find_tile<T, Order::kAlongRows>(height, width)(chunk.rows, by_row.at(row / L, 0) + row % L, 0,
-                                                     {by_column.at(vector, 0), L, by_column.stride},
-                                                     {}, sums, panel);
+      Marks marks;
+      if (zeros && height == kTileRows<T>) marks = layer.zeros.rows(row, chunk.rows);
+      const auto tile = marks ? find_marked_tile<T, Order::kAlongRows>(width)
+                              : find_tile<T, Order::kAlongRows>(height, width);
+      tile(chunk.rows, by_row.at(row / L, 0) + row % L, 0,
+           {by_column.at(vector, 0), L, by_column.stride}, {}, sums, panel, marks);
     }
     // Past a narrow layer's last input lie activations of 0, which need not be 0: a logistic's 0.5.
     if (layer.narrow && vector + width == panel_count<T>(layer.in)) {
@@ -273,7 +283,7 @@ void each_unit(Session<T>& s, int64_t begin, int64_t end, LayerBegins layer_begi
 /// Units [begin, end) of all layers' units: their gradient and its use.
 template <class T, class Change>
 void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int64_t begin,
-                 int64_t end, Columns<T> scratch) {
+                 int64_t end, Columns<T> scratch, bool zeros) {
   const Penalty<T> penalty{T(s.alpha), T(s.l1)};
   bool sparse = false;
   each_unit(
@@ -291,7 +301,8 @@ void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int
                       one_group && to < layer.in ? to : layer.in);
       },
       [&](Layer<T>& layer, int64_t number, const Unit& unit) {
-        s.sums[number] = run_unit(layer, chunk, change, penalty, unit, sparse ? &scratch : nullptr);
+        s.sums[number] = run_unit(layer, chunk, change, penalty, unit, sparse ? &scratch : nullptr,
+                                  zeros && &layer == s.layers);
       },
       [&](Layer<T>& layer, int64_t number) {
         double squared_gradient =
@@ -403,11 +414,12 @@ struct WeightsPhase {
   const Chunk<T>& chunk;
   int64_t begin, end;
   Columns<T> scratch;
+  bool zeros;         // of a dense X are left out
   T gradient_factor;  // in the update from kept gradients
 
   template <class Change>
   void run(const Change& change) const {
-    run_weights(s, chunk, change, begin, end, scratch);
+    run_weights(s, chunk, change, begin, end, scratch, zeros);
   }
 };
 
