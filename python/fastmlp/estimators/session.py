@@ -20,7 +20,7 @@ class TrainingSession:
     After k epochs the network is that of ``fit`` with ``max_iter=k``, to the bit. It goes on as
     long as it is asked to, whatever `max_iter`, `max_time` and `n_iter_no_change` are; there are
     neither checkpoints nor callbacks. The network stays open: a call costs some microseconds
-    besides its epochs.
+    besides its epochs. It is for one thread at a time.
 
     Parameters
     ----------
