@@ -377,6 +377,80 @@ def test_same_bits_for_any_number_of_threads(engine, dtype, sparse):
                 np.testing.assert_array_equal(got, first)
 
 
+def mostly_zeros(rng, rows, columns):
+    """Scattered entries, whole columns of zeros, and rows without any."""
+    X = np.where(rng.rand(rows, columns) < 0.04, rng.randn(rows, columns), 0.0)
+    X[:, columns // 2 : columns // 2 + 20] = 0
+    X[rows // 3 : rows // 2] = rng.randn(len(X[rows // 3 : rows // 2]), columns)
+    return X
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("activation", ["relu", "prelu", "maxout"])
+def test_zeros_of_x_are_left_out_without_changing_a_bit(engine, activation, dtype, dropout):
+    """-0 adds as little to a sum as 0 does, but is not left out."""
+    units, rows = (75, 37, 5), 203
+    blocks, _, targets, _, weights = problem(units, rows, "log_loss", True, activation)
+    X = mostly_zeros(np.random.RandomState(0), rows, units[0])
+    X, weights, *blocks = as_dtype(dtype, X, weights, *blocks)
+    hidden = hidden_layers(activation, 1, dropout)
+    order = np.random.RandomState(1).permutation(rows)
+    results = []
+    for x in (np.where(X == 0, dtype(-0.0), X), X):
+        for n_threads in (1, 3):
+            network = network_of(
+                units, activation, "log_loss", dtype, dropout, alpha=0.1, batch=70,
+                input_dropout=dropout, engine=engine,
+            )  # fmt: skip
+            losses, slots = train_steps(
+                network, blocks, x, targets, weights, order, 3, n_threads, solver="adam"
+            )
+            predicted, loss = _native.evaluate(
+                blocks, hidden, "log_loss", x, targets, weights, n_threads=n_threads, engine=engine
+            )
+            results.append([np.array([*losses, loss]), predicted, *chain(*slots)])
+    for other in results[1:]:
+        for got, wanted in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_zeros_of_x_are_left_out(engine, dtype):
+    """What is multiplied by zeros only is not read: it may be NaN."""
+    units, rows, features = [40, 30, 1], 64, 40
+    rng = np.random.RandomState(0)
+    blocks = as_dtype(dtype, rng.randn(40, 30), rng.randn(30), rng.randn(30, 1), rng.randn(1))
+    X, Y = as_dtype(dtype, rng.randn(rows, features), rng.randn(rows, 1))
+    X[:, 8:] = 0
+    blocks[0][8:] = np.nan
+    hidden = hidden_layers("tanh", 1)
+
+    def run(x, y):
+        network = network_of(
+            units, "tanh", "squared_error", dtype, alpha=0.0, batch=rows, keep_gradient=True,
+            engine=engine,
+        )  # fmt: skip
+        network.write(0, blocks)
+        return (
+            _native.predict(blocks, hidden, "squared_error", x, n_threads=1, engine=engine),
+            network.gradient(x, y, None, None, n_threads=1)[1],
+        )
+
+    predicted, gradient = run(X, Y)
+    assert np.isfinite(predicted).all()
+    assert all(np.isfinite(g).all() for g in [gradient[0][:8], *gradient[1:]])
+    predicted, gradient = run(np.where(X == 0, dtype(-0.0), X), Y)
+    assert np.isnan(predicted).all()
+    assert np.isnan(gradient[0]).all()
+
+    blocks[0][8:] = 1  # NaN as the delta of one row, for the gradient of all features but 8
+    Y[3] = np.nan
+    _, gradient = run(X, Y)
+    assert np.isnan(gradient[0][:8]).all()
+    assert np.isfinite(gradient[0][8:]).all()
+
+
 def test_a_batch_larger_than_the_work_space_is_one_step():
     """600 rows of 20000 features are worked on in two stretches, and are still one gradient."""
     rng = np.random.RandomState(0)

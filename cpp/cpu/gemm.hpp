@@ -68,7 +68,7 @@ struct Marks {
         use(first + __builtin_ctzll(bits));
   }
   /// Whether more than `most` of all indices are marked.
-  __attribute__((noinline)) bool exceed(double most, int64_t count) const {
+  bool exceed(double most, int64_t count) const {
     int64_t set = 0;
     for (int64_t first = 0; first < count; first += 64)
       set += __builtin_popcountll(word(first, count));

@@ -59,6 +59,7 @@ struct PredictScratch {
   Panels<T> even, odd;  // what layers 0, 2, ... read and what layers 1, 3, ... read
   Panels<T> z;          // of maxout, and of the outputs whose loss is taken
   Panels<T> target;     // (rows, outputs)
+  Zeros<T> zeros;       // of a dense X
   Panels<T> named;      // the first layer's weights that the entries of a row name
   double* row_loss;     // (rows,)
 };
@@ -79,6 +80,7 @@ PredictScratch<T> place_predict_scratch(Arena& arena, const Prediction<T>& p) {
   scratch.odd = arena.panels<T>(rows, widest[1]);
   scratch.z = arena.panels<T>(rows, z_vectors * kLanes<T>);
   scratch.target = arena.panels<T>(rows, outputs);
+  if (!p.data.x.indptr) scratch.zeros = arena.zeros<T>(rows, p.in(0));
   scratch.named = arena.panels<T>(p.row_entries, p.by_entries(0) ? p.rest(0) * kLanes<T> : 0);
   scratch.row_loss = arena.take<double>(outputs > 0 ? rows : 0);
   return scratch;
@@ -164,10 +166,13 @@ void predict_rows(void* context, int thread, int n_threads) {
       return p.pass.order ? p.pass.order[start + r] : start + r;
     };
     Entries<T> entries[kPredictRows];
+    const Zeros<T>* zeros = nullptr;
     if (x.indptr) {
       take_entries(x, rows, source, Mask<T>(), 0, static_cast<T*>(nullptr), entries);
     } else {
       gather(x, p.in(0), scratch.even, 0, rows, source);
+      if (rows >= kTileRows<T> && !p.narrow(0) && scratch.zeros.find(scratch.even, 0, rows))
+        zeros = &scratch.zeros;
     }
     for (int l = 0; l <= last; ++l) {
       const Panels<T> from = l % 2 ? scratch.odd : scratch.even;
@@ -200,7 +205,8 @@ void predict_rows(void* context, int thread, int n_threads) {
         const int64_t place = part * direct;
         const Panels<T> z = largest ? scratch.z : Panels<T>{to.at(place, 0), to.stride};
         if (l > 0 || !x.indptr) {
-          multiply(from, p.in(l), affine[part], z, 0, rows, epilogue, place);
+          multiply(from, p.in(l), affine[part], z, 0, rows, epilogue, place,
+                   l == 0 ? zeros : nullptr);
         } else if (part == 1 && p.by_entries(l)) {
           multiply_named(p, entries, affine[part], scratch.named, z, rows, epilogue, place);
         } else {

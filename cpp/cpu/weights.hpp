@@ -49,8 +49,8 @@ struct Columns {
   }
 
   /// `height` rows of the weight gradient from `feature` on, `width` vectors of them.
-  __attribute__((noinline)) void multiply(int64_t feature, int height, Panels<T> delta,
-                                          int64_t vector, int width, Panels<T> out) const {
+  void multiply(int64_t feature, int height, Panels<T> delta, int64_t vector, int width,
+                Panels<T> out) const {
     const int together = height > 1 ? 2 : 1;
     const auto tile = find_entry_tile<T>(together, width);
     for (int r = 0; r < height; r += together) {

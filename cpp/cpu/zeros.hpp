@@ -1,5 +1,5 @@
 // Where a dense X is zero. Real X often is: images, counts, one-hot columns. The tiles of the first
-// layer's products then leave out the indices at which all of a tile is zero: the sums are the
+// layer's products then leave out the indices at which all of a tile is zero, and its sums are the
 // same.
 #pragma once
 
@@ -15,11 +15,11 @@ struct Zeros {
   static constexpr int64_t kRows = 8;  // marked together: a byte has a bit for each
   static constexpr int64_t kTile = kTileRows<T>, kStrip = kLanes<T> < 8 ? 8 : kLanes<T>;
 
-  explicit operator bool() const { return by_rows; }
-
   int64_t count = 0, width = 0;   // columns, and these in whole strips
   uint8_t* by_columns = nullptr;  // (tiles of rows, width / 8)
   uint8_t* by_rows = nullptr;     // (rows / kRows, tiles of columns)
+
+  explicit operator bool() const { return by_rows; }
 
   /// The columns in which the tile of rows at `row` is not all zero.
   Marks columns(int64_t row) const { return {by_columns + row / kTile * width / 8, 1}; }
@@ -32,19 +32,29 @@ struct Zeros {
   }
 
   /// Looks for the zeros of rows [begin, end), from a multiple of kRows on. False where the first
-  /// have few: then all rows count as marked, and columns() says nothing.
+  /// rows have too few to pay: then rows() has all of these, and columns() says nothing.
   bool find(const Panels<T>& x, int64_t begin, int64_t end) const {
-    for (int64_t row = begin; row < end; row += kRows) {
+    bool many = double(set_in(x, begin)) < 0.65 * double(count);
+    for (int64_t row = begin; many && row < end; row += kRows) {
       mark(x, row, row + kRows < end ? kRows : end - row);
-      if (row == begin && columns(row).exceed(0.65, count)) {
-        __builtin_memset(by_rows + begin / kRows * width / kTile, 255,
-                         size_t(ceil_div(end - begin, kRows) * width / kTile));
-        return false;
-      }
+      if (row == begin) many = !columns(row).exceed(0.65, count);
     }
-    return true;
+    if (!many)
+      __builtin_memset(by_rows + begin / kRows * width / kTile, 255,
+                       size_t(ceil_div(end - begin, kRows) * width / kTile));
+    return many;
   }
 
+  /// How many columns of one row are not zero.
+  int64_t set_in(const Panels<T>& x, int64_t row) const {
+    Bits<Vec<T>> set{};
+    for (int64_t p = 0; p < panel_count<T>(count); ++p) set -= as_bits(load(x.at(p, row))) != 0;
+    int64_t total = 0;
+    for (int64_t lane = 0; lane < kLanes<T>; ++lane) total += set[lane];
+    return total;
+  }
+
+  /// Marks kRows rows from `row` on, or the `rows` that there are.
   void mark(const Panels<T>& x, int64_t row, int64_t rows) const {
     typedef uint8_t Bytes __attribute__((vector_size(kLanes<T>)));
     for (int64_t first = 0; first < width; first += kStrip) {
