@@ -6,11 +6,13 @@ what one core reaches on registers alone, measured in the same run.
 """
 
 import argparse
-import gzip
 import itertools
+import os
 import platform
+import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,34 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 
 import fastmlp
-from benchmarks.cases import CASES, Case
+from benchmarks.cases import CASES, Case, mnist
 from benchmarks.peers import PEERS, set_threads, torch_epoch, torch_network
 from benchmarks.vocabulary import costs
 from fastmlp import _native
 
-EPOCHS = {"tab": 20, "digits": 40, "mnist": 4, "mnist2": 2, "wide": 1, "deep": 4, "regression": 8}
+EPOCHS = {"tab": 20, "digits": 40, "mnist": 4, "mnist images": 4, "mnist2": 2, "wide": 1, "deep": 4,
+          "deep50": 2, "one-hot": 4, "regression": 8}  # fmt: skip
+HANDICAPS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # of NumPy and scikit-learn, where set
+
+
+def blas_of_peers() -> str:
+    """Which kernels the other libraries multiply matrices with, and on how many threads."""
+    from threadpoolctl import threadpool_info
+
+    parts = [
+        f"{pool['internal_api']} {pool['version']}, kernel {pool.get('architecture', 'unknown')}, "
+        f"{pool['num_threads']} threads ({Path(pool['filepath']).parts[-2]})"
+        for pool in threadpool_info()
+        if pool["user_api"] == "blas"
+    ]
+    if "PyTorch" in PEERS:
+        import torch
+
+        parts.append(
+            f"PyTorch {torch.__version__}: MKL {torch.backends.mkl.is_available()}, "
+            f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+        )
+    return "; ".join(parts)
 
 
 def processor() -> str:
@@ -66,13 +90,6 @@ def measure(case: Case, threads: int, dtype: Any, rounds: int) -> dict[str, floa
     return best
 
 
-def idx(path: Path) -> Any:
-    """An array from one of MNIST's gzipped IDX files."""
-    data = gzip.decompress(path.read_bytes())
-    shape = [int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(data[3])]
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
-
-
 def time_to_accuracy(folder: Path | None, wanted: float) -> list[tuple[str, float, float, int]]:
     """(library, seconds of training, test accuracy, epochs) until `wanted` or the rates are used.
 
@@ -80,12 +97,7 @@ def time_to_accuracy(folder: Path | None, wanted: float) -> list[tuple[str, floa
     to epoch, for estimators by warm starts of one epoch each.
     """
     if folder:
-        train, test = (
-            (idx(folder / f"{name}-images-idx3-ubyte.gz").reshape(-1, 784),
-             idx(folder / f"{name}-labels-idx1-ubyte.gz").astype(np.int64))
-            for name in ("train", "t10k")
-        )  # fmt: skip
-        (X, y), (X_test, y_test) = train, test
+        (X, y), (X_test, y_test) = mnist(folder, "train"), mnist(folder, "t10k")
         units, batch, rates = (784, 192, 10), 128, [2e-3, 2e-3, 1e-3, 4e-4, 2e-4, 1e-4, 1e-4, 1e-4]
     else:
         X, X_test, y, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
@@ -188,8 +200,11 @@ def chart(rows: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> None:
     """Measure, print, and write the Markdown page and the chart."""
+    if any(name in os.environ for name in HANDICAPS):  # OpenBLAS reads them when it is loaded
+        kept = {name: value for name, value in os.environ.items() if name not in HANDICAPS}
+        os.execve(sys.executable, sys.orig_argv, kept)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--cases", nargs="+", default=[case.name for case in CASES])
+    parser.add_argument("--cases", nargs="+", help="names; default: all")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mnist", type=Path, help="folder of MNIST's gzipped IDX files")
@@ -208,13 +223,20 @@ def main() -> None:
     if "PyTorch" not in PEERS:
         say("PyTorch is not installed: left out.")
     others = [name for name in PEERS if name != "fastmlp"]
+    for threads in arguments.threads:
+        with set_threads(threads):
+            say(f"Matrix products of the others: {blas_of_peers()}.")
+    cases = list(CASES)
+    if arguments.mnist:
+        place = [case.name for case in cases].index("mnist") + 1
+        cases.insert(place, replace(cases[place - 1], name="mnist images", mnist=arguments.mnist))
     say()
     say("| case | dtype | threads | fastmlp, ms per epoch | times the floor | "
         + " | ".join(f"{name} / fastmlp" for name in others) + " |")  # fmt: skip
     say("|" + "---|" * (5 + len(others)))
     rows = []
-    for case in CASES:
-        if case.name not in arguments.cases:
+    for case in cases:
+        if arguments.cases and case.name not in arguments.cases:
             continue
         for dtype in (np.float32, np.float64):
             for threads in arguments.threads:
