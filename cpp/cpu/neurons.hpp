@@ -42,8 +42,25 @@ void activate(const Neurons<T>& neurons, T* z, int64_t z_panel, T* kept, int64_t
   }
 }
 
-/// The derivative by a replaced by that by z. `from` is a, or what was kept; where the parameter is
-/// learned, the derivative by it takes its place.
+/// The derivative by z of some neurons, from that by a and from what is at `from`: a, or what was
+/// kept; where the parameter is learned, the derivative by it takes its place.
+template <class T, class A, bool drops>
+Vec<T> by_input(const Neurons<T>& neurons, Vec<T> by_output, T* from, Vec<T> parameter,
+                Factors<T>& factors) {
+  const Vec<T> kept = load(from);
+  if (drops) by_output *= factors.next();
+  if constexpr (A::kLearned) store(from, select(kept < T(0), by_output * kept, Vec<T>{}));
+  if constexpr (A::kKeeps == Keeps::slope) {
+    return by_output * kept;
+  } else if constexpr (A::kKeeps == Keeps::input) {
+    return by_output * A::slope(kept, parameter);
+  } else {  // a as it was before dropout scaled it; what was dropped has a derivative of 0
+    const Vec<T> a = drops ? kept * neurons.mask.keeps : kept;
+    return by_output * A::slope(a, parameter);
+  }
+}
+
+/// The derivative by a, in a tile of a product, replaced by that by z.
 template <class T, class A, bool drops>
 void times_slope(const Neurons<T>& neurons, T* delta, int64_t delta_panel, T* from,
                  int64_t from_panel, int64_t row, int64_t vector, int rows, int vectors) {
@@ -52,19 +69,31 @@ void times_slope(const Neurons<T>& neurons, T* delta, int64_t delta_panel, T* fr
     Factors<T> factors(neurons.mask, neurons.first_row + row, vector + c);
     for (int r = 0; r < rows; ++r) {
       T* place = delta + c * delta_panel + r * kLanes<T>;
-      T* kept_place = from + c * from_panel + r * kLanes<T>;
-      const Vec<T> kept = load(kept_place);
-      Vec<T> by_output = load(place);
-      if (drops) by_output *= factors.next();
-      if constexpr (A::kKeeps == Keeps::slope) {
-        store(place, by_output * kept);
-      } else if constexpr (A::kKeeps == Keeps::input) {
-        store(place, by_output * A::slope(kept, parameter));
-      } else {  // a as it was before dropout scaled it; what was dropped has a derivative of 0
-        const Vec<T> a = drops ? kept * neurons.mask.keeps : kept;
-        store(place, by_output * A::slope(a, parameter));
-      }
-      if constexpr (A::kLearned) store(kept_place, select(kept < T(0), by_output * kept, Vec<T>{}));
+      store(place,
+            by_input<T, A, drops>(neurons, load(place), from + c * from_panel + r * kLanes<T>,
+                                  parameter, factors));
+    }
+  }
+}
+
+/// The same for rows [begin, end) under a layer of one output, whose delta's product with the
+/// weights (1, neurons) is made on the way.
+template <class T>
+using OuterFunction = void (*)(const Neurons<T>&, Panels<T> above, Panels<T> weight,
+                               int64_t vectors, Panels<T> from, Panels<T> delta, int64_t begin,
+                               int64_t end);
+
+template <class T, class A, bool drops>
+void outer_times_slope(const Neurons<T>& neurons, Panels<T> above, Panels<T> weight,
+                       int64_t vectors, Panels<T> from, Panels<T> delta, int64_t begin,
+                       int64_t end) {
+  for (int64_t v = 0; v < vectors; ++v) {
+    const Vec<T> parameter = neurons.parameters(v), w = load(weight.at(v, 0));
+    Factors<T> factors(neurons.mask, neurons.first_row + begin, v);
+    for (int64_t r = begin; r < end; ++r) {
+      const Vec<T> by_output = Vec<T>{} + *above.at(0, r) * w;  // as a tile sums it
+      store(delta.at(v, r),
+            by_input<T, A, drops>(neurons, by_output, from.at(v, r), parameter, factors));
     }
   }
 }
@@ -80,6 +109,13 @@ template <class T, class... A>
 typename Epilogue<T>::Function find_times_slope(int index, bool drops, List<A...>) {
   static constexpr typename Epilogue<T>::Function table[][sizeof...(A)] = {
       {times_slope<T, A, false>...}, {times_slope<T, A, true>...}};
+  return table[drops][index];
+}
+
+template <class T, class... A>
+OuterFunction<T> find_outer(int index, bool drops, List<A...>) {
+  static constexpr OuterFunction<T> table[][sizeof...(A)] = {{outer_times_slope<T, A, false>...},
+                                                             {outer_times_slope<T, A, true>...}};
   return table[drops][index];
 }
 

@@ -422,10 +422,17 @@ bool run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
       multiply(layer.delta, layer.linear(), layer.backward(), below.kept, begin, end, {});
       give_to_largest(here, below.kept, below.pieces, below.piece_vectors(), below.delta, begin,
                       end);
+      continue;
+    }
+    const Panels<T> from = below.kept.data ? below.kept : layer.input;
+    const int activation = below.hidden.activation;
+    if (layer.linear() == 1) {
+      find_outer<T>(activation, here.mask.active, Activations{})(
+          here, layer.delta, layer.by_outputs(), panel_count<T>(layer.in), from, below.delta, begin,
+          end);
     } else {
-      const Epilogue<T> epilogue{
-          find_times_slope<T>(below.hidden.activation, here.mask.active, Activations{}), &here,
-          below.kept.data ? below.kept : layer.input};
+      const Epilogue<T> epilogue{find_times_slope<T>(activation, here.mask.active, Activations{}),
+                                 &here, from};
       multiply(layer.delta, layer.linear(), layer.backward(), below.delta, begin, end, epilogue);
     }
   }

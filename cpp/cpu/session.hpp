@@ -83,9 +83,10 @@ struct Layer {
             kLanes<T>,
             pieces * piece_vectors()};
   }
+  /// The weights (linear(), in).
+  Panels<T> by_outputs() const { return narrow ? weight.slot[0] : transposed; }
   Affine<T> backward() const {
-    const Panels<T>& by_outputs = narrow ? weight.slot[0] : transposed;
-    return {{by_outputs.data, kLanes<T>, by_outputs.stride}, nullptr, 0, panel_count<T>(in)};
+    return {{by_outputs().data, kLanes<T>, by_outputs().stride}, nullptr, 0, panel_count<T>(in)};
   }
   /// The weights phase deals in units: one tile's height of weight rows by one group of vectors,
   /// group by group, and last the bias with the slopes. Work is counted in vectors of tiles.

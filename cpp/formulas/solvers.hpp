@@ -26,6 +26,14 @@ inline double bias_correction(double beta, int64_t step) {
   return 1 - __builtin_pow(beta, double(step));
 }
 
+/// Epsilon as a T. As 0 it would make the step of a weight without gradient 0 / 0, and subnormal
+/// numbers count as 0.
+template <class T>
+T epsilon_in(double epsilon) {
+  constexpr T least = T(sizeof(T) == sizeof(double) ? __DBL_MIN__ : double(__FLT_MIN__));
+  return max(T(epsilon), least);
+}
+
 /// Gradient descent with momentum, plain or Nesterov's. v <- mu v - rate g; w <- w + v, and
 /// w <- w + mu v - rate g with the new v for Nesterov (Sutskever et al., ICML 2013).
 template <class T>
@@ -64,7 +72,7 @@ struct Adam {
         beta_2(T(o.beta_2)),
         rest_1(T(1 - o.beta_1)),
         rest_2(T(1 - o.beta_2)),
-        epsilon(T(o.epsilon)) {}
+        epsilon(epsilon_in<T>(o.epsilon)) {}
 
   template <class V>
   void update(V& w, V g, V* slots, bool) const {
@@ -79,7 +87,8 @@ struct Adam {
 template <class T>
 struct CorrectedAdam : Adam<T> {
   CorrectedAdam(const SolverOptions& o, SolverClock& clock) : Adam<T>(o, clock) {
-    this->epsilon = T(o.epsilon * __builtin_sqrt(bias_correction(o.beta_2, clock.step)));
+    this->epsilon =
+        epsilon_in<T>(o.epsilon * __builtin_sqrt(bias_correction(o.beta_2, clock.step)));
   }
 };
 
@@ -154,7 +163,7 @@ struct AdaMax {
         beta_1(T(o.beta_1)),
         beta_2(T(o.beta_2)),
         rest_1(T(1 - o.beta_1)),
-        epsilon(T(o.epsilon)) {}
+        epsilon(epsilon_in<T>(o.epsilon)) {}
 
   template <class V>
   void update(V& w, V g, V* slots, bool) const {
@@ -171,7 +180,8 @@ struct AdaGrad {
   static constexpr int kSlots = 1;
   T rate, epsilon;
 
-  AdaGrad(const SolverOptions& o, SolverClock&) : rate(T(o.rate)), epsilon(T(o.epsilon)) {}
+  AdaGrad(const SolverOptions& o, SolverClock&)
+      : rate(T(o.rate)), epsilon(epsilon_in<T>(o.epsilon)) {}
 
   template <class V>
   void update(V& w, V g, V* slots, bool) const {
@@ -188,7 +198,7 @@ struct RmsProp {
   T rate, rho, rest, epsilon;
 
   RmsProp(const SolverOptions& o, SolverClock&)
-      : rate(T(o.rate)), rho(T(o.rho)), rest(T(1 - o.rho)), epsilon(T(o.epsilon)) {}
+      : rate(T(o.rate)), rho(T(o.rho)), rest(T(1 - o.rho)), epsilon(epsilon_in<T>(o.epsilon)) {}
 
   template <class V>
   void update(V& w, V g, V* slots, bool) const {
@@ -205,7 +215,7 @@ struct AdaDelta {
   T rate, rho, rest, epsilon;
 
   AdaDelta(const SolverOptions& o, SolverClock&)
-      : rate(T(o.rate)), rho(T(o.rho)), rest(T(1 - o.rho)), epsilon(T(o.epsilon)) {}
+      : rate(T(o.rate)), rho(T(o.rho)), rest(T(1 - o.rho)), epsilon(epsilon_in<T>(o.epsilon)) {}
 
   template <class V>
   void update(V& w, V g, V* slots, bool) const {

@@ -75,9 +75,6 @@ def make_optimizer(
         if parameter.schedule_field:
             fields[parameter.schedule_field] = value
     options["nesterov"] = bool(options["nesterov"])
-    # in float32 a smaller one would be 0, and 0 / 0 the step of a weight without gradient
-    tiny = float(np.finfo(blocks.weights[0].dtype).tiny)
-    options["epsilon"] = max(options["epsilon"], tiny)
     if np.any(estimator.dropout):  # drawn last, and only then: all else is scikit-learn's stream
         options["seed"] = int(random.randint(2**31))
     fields["first"] = float(fields["first"])
