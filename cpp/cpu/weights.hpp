@@ -203,9 +203,10 @@ UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
   const Panels<T>& by_column = layer.narrow ? layer.input : layer.delta;
   // the update will want these from memory; the product takes long enough to fetch them
   for (int k = 0; k <= Change::kSlots; ++k)
-    for (int c = 0; c < width; ++c)
-      for (int64_t row = unit.begin; row < unit.end; ++row)
-        __builtin_prefetch(layer.weight.slot[k].at(vector + c, row));
+    for (int c = 0; c < width; ++c) {
+      const T* from = layer.weight.slot[k].at(vector + c, unit.begin);
+      for (int64_t r = 0; r < unit.end - unit.begin; ++r) __builtin_prefetch(from + r * L);
+    }
   UnitSums total{};
   for (int64_t row = unit.begin; row < unit.end;) {
     const int height = tile_rows<T>(unit.end - row);
