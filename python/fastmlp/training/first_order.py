@@ -127,9 +127,8 @@ class FirstOrderTraining(Training):
         """Set the rate and the order of the rows for a new epoch."""
         self.rate = self.optimizer.schedule.next_rate()
         if self.estimator.shuffle:
-            shuffled = np.arange(self.n)
-            self.random_state.shuffle(shuffled)
-            self.permutation = self.permutation[shuffled]
+            self.permutation = self.permutation.copy()  # watchers may hold the last epoch's
+            self.random_state.shuffle(self.permutation)
         self.epoch = Epoch()
 
     def _make_steps(self) -> None:
