@@ -384,7 +384,7 @@ bool run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
     const Layer<T>& layer = s.layers[0];
     gather(x, layer.in, layer.input, begin, end, [&](int64_t r) { return chunk.row(r); });
     input_mask.apply(layer.input, chunk.start, begin, end, panel_count<T>(layer.in));
-    if (layer.zeros && layer.zeros.find(layer.input, begin, end)) zeros = &layer.zeros;
+    if (s.zeros && s.zeros.find(layer.input, begin, end)) zeros = &s.zeros;
   }
   for (int l = 0; l <= last; ++l) {
     const Layer<T>& layer = s.layers[l];

@@ -66,7 +66,6 @@ struct Layer {
   Trained<T> slopes;     // (1, out): where the activation learns them
   Panels<T> transposed;  // (linear(), in): a copy of the weights, unless narrow or the first layer
   Panels<T> input;       // (batch rows, in)
-  Zeros<T> zeros;        // of a dense X, unless narrow: marks of the input
   Panels<T> delta;       // (batch rows, linear()): of the last layer and of maxout first z
   Panels<T> kept;        // (batch rows, out): what the activation keeps of z, see Keeps; of maxout
                          // the derivative by a
@@ -112,6 +111,7 @@ struct Session {
   Panels<T> target;  // (chunk_rows, outputs)
   double* row_loss;  // (chunk_rows,)
   UnitSums* sums;    // (units,)
+  Zeros<T> zeros;    // of a dense X, unless the first layer is narrow
   int64_t units;     // of all layers
   Watch watch;
 };
@@ -255,6 +255,7 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
   Session<T>* memory = arena.take<Session<T>>(1);
   Layer<T>* layers = arena.take<Layer<T>>(recipe.n_layers);
   int64_t units = 0;
+  bool marks = false;
   for (int l = 0; l < recipe.n_layers; ++l) {
     Layer<T> layer{};
     layer.in = recipe.units[l];
@@ -274,7 +275,7 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
     if (l > 0 && !layer.narrow)  // all lanes of the last panel are copied: rows for them too
       layer.transposed = arena.panels<T>(layer.vectors() * kLanes<T>, layer.in);
     if (l > 0 || !sparse) layer.input = arena.panels<T>(rows, layer.in);
-    if (l == 0 && !sparse && !layer.narrow) layer.zeros = arena.zeros<T>(rows, layer.in);
+    if (l == 0) marks = !sparse && !layer.narrow;
     layer.delta = arena.panels<T>(rows, layer.linear());
     units += layer.units();
     if (real) layers[l] = layer;
@@ -283,6 +284,7 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
   session.target = arena.panels<T>(rows, recipe.units[recipe.n_layers]);
   session.row_loss = arena.take<double>(rows);
   session.sums = arena.take<UnitSums>(units);
+  if (marks) session.zeros = arena.zeros<T>(rows, recipe.units[0]);
   if (!real) return nullptr;
   session.n_layers = recipe.n_layers;
   session.layers = layers;

@@ -188,11 +188,11 @@ struct Unit {
 };
 
 /// One unit: the gradient of up to kTileRows rows of weights, in one group of vectors, and its use.
-/// Of a sparse X by `columns`; with `zeros` those of the layer's input are left out.
+/// Of a sparse X by `columns`; the `zeros` of a dense one are left out, unless null.
 template <class T, class Change>
 UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
                   const Penalty<T>& penalty, const Unit& unit, const Columns<T>* columns,
-                  bool zeros) {
+                  const Zeros<T>* zeros) {
   constexpr int64_t L = kLanes<T>;
   alignas(64) T sums[kTileVectors * kTileRows<T> * L];
   constexpr int64_t panel = kTileRows<T> * L;
@@ -214,7 +214,7 @@ UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
       columns->multiply(row, height, layer.delta, vector, width, Panels<T>{sums, panel});
     } else {
       Marks marks;
-      if (zeros && height == kTileRows<T>) marks = layer.zeros.rows(row, chunk.rows);
+      if (zeros && height == kTileRows<T>) marks = zeros->rows(row, chunk.rows);
       const auto tile = marks ? find_marked_tile<T, Order::kAlongRows>(width)
                               : find_tile<T, Order::kAlongRows>(height, width);
       tile(chunk.rows, by_row.at(row / L, 0) + row % L, 0,
@@ -303,7 +303,7 @@ void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int
       },
       [&](Layer<T>& layer, int64_t number, const Unit& unit) {
         s.sums[number] = run_unit(layer, chunk, change, penalty, unit, sparse ? &scratch : nullptr,
-                                  zeros && &layer == s.layers);
+                                  zeros && &layer == s.layers ? &s.zeros : nullptr);
       },
       [&](Layer<T>& layer, int64_t number) {
         double squared_gradient =
