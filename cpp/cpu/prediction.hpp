@@ -9,6 +9,8 @@ namespace {
 /// Predicted together: their activations stay in cache. So few rows by themselves read the weights
 /// once, from the user's matrices, for less than packing would take.
 constexpr int64_t kPredictRows = kSparseRows;
+/// From so many entries of a sparse X per feature on, packing the first layer's weights pays.
+constexpr int64_t kPackEntries = 4;
 
 template <class T>
 struct Prediction {
@@ -19,7 +21,7 @@ struct Prediction {
   T* out;
   T* const* hidden;  // per hidden layer: its activations (n, out); null where they are not wanted
   Stopper stopper;
-  int64_t row_entries;  // of a sparse X with fewer than features: the most in a row, else 0
+  int64_t row_entries;  // the most in a row of a sparse X, where it has few in all; else 0
   Panels<T>* packed;    // per layer: the vectors not read from the blocks, and the bias below them;
                         // of a narrow layer its weights (outputs, in)
   Panels<T>* slopes;    // per layer: (1, out), where they are learned
@@ -256,7 +258,7 @@ double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data
       entries += here;
       most = here > most ? here : most;
     }
-    if (entries < recipe.units[0]) p.row_entries = most;
+    if (entries < kPackEntries * recipe.units[0]) p.row_entries = most;
   }
   Arena per_thread(nullptr), measure(nullptr);
   place_predict_scratch(per_thread, p);
