@@ -263,6 +263,12 @@ void gather_from(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, i
     const S* from[kTogether];
     for (int64_t r = first; r < beyond; ++r)
       from[r - first] = reinterpret_cast<const S*>(x.dense + source(r) * x.stride);
+    // The next rows lie anywhere. Of a long row the hardware foresees all but the beginning.
+    for (int64_t r = beyond; r < end && r < beyond + kTogether; ++r) {
+      const char* next = x.dense + source(r) * x.stride;
+      for (int64_t line = 0; line < 4 && line * 64 < width * int64_t(sizeof(S)); ++line)
+        __builtin_prefetch(next + line * 64);
+    }
     for (int64_t p = 0; p < width / L; ++p)
       for (int64_t r = first; r < beyond; ++r) {
         const S* values = from[r - first] + p * L;
