@@ -215,8 +215,9 @@ constexpr int64_t kStretch = 1024;
 /// Rows [begin, end) of out = a (rows, count) times weight, plus bias to each row. The epilogue is
 /// told that out begins at vector `first`. With the `zeros` of a, these are left out.
 template <class T>
-void multiply(Panels<T> a, int64_t count, Affine<T> by, Panels<T> out, int64_t begin, int64_t end,
-              const Epilogue<T>& epilogue, int64_t first = 0, const Zeros<T>* zeros = nullptr) {
+__attribute__((noinline)) void multiply(Panels<T> a, int64_t count, Affine<T> by, Panels<T> out,
+                                        int64_t begin, int64_t end, const Epilogue<T>& epilogue,
+                                        int64_t first = 0, const Zeros<T>* zeros = nullptr) {
   const Groups groups{by.vectors};
   int64_t from = 0;
   do {

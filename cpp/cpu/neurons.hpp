@@ -76,24 +76,24 @@ void times_slope(const Neurons<T>& neurons, T* delta, int64_t delta_panel, T* fr
   }
 }
 
-/// The same for rows [begin, end) under a layer of one output, whose delta's product with the
-/// weights (1, neurons) is made on the way.
+/// The same without dropout, for rows [begin, end) under a layer of one output, whose delta's
+/// product with the weights (1, neurons) is made on the way.
 template <class T>
 using OuterFunction = void (*)(const Neurons<T>&, Panels<T> above, Panels<T> weight,
                                int64_t vectors, Panels<T> from, Panels<T> delta, int64_t begin,
                                int64_t end);
 
-template <class T, class A, bool drops>
+template <class T, class A>
 void outer_times_slope(const Neurons<T>& neurons, Panels<T> above, Panels<T> weight,
                        int64_t vectors, Panels<T> from, Panels<T> delta, int64_t begin,
                        int64_t end) {
   for (int64_t v = 0; v < vectors; ++v) {
     const Vec<T> parameter = neurons.parameters(v), w = load(weight.at(v, 0));
-    Factors<T> factors(neurons.mask, neurons.first_row + begin, v);
+    Factors<T> none(neurons.mask, neurons.first_row + begin, v);
     for (int64_t r = begin; r < end; ++r) {
       const Vec<T> by_output = Vec<T>{} + *above.at(0, r) * w;  // as a tile sums it
       store(delta.at(v, r),
-            by_input<T, A, drops>(neurons, by_output, from.at(v, r), parameter, factors));
+            by_input<T, A, false>(neurons, by_output, from.at(v, r), parameter, none));
     }
   }
 }
@@ -113,10 +113,9 @@ typename Epilogue<T>::Function find_times_slope(int index, bool drops, List<A...
 }
 
 template <class T, class... A>
-OuterFunction<T> find_outer(int index, bool drops, List<A...>) {
-  static constexpr OuterFunction<T> table[][sizeof...(A)] = {{outer_times_slope<T, A, false>...},
-                                                             {outer_times_slope<T, A, true>...}};
-  return table[drops][index];
+OuterFunction<T> find_outer(int index, List<A...>) {
+  static constexpr OuterFunction<T> table[] = {outer_times_slope<T, A>...};
+  return table[index];
 }
 
 /// Rows [begin, end) of a (rows, out): the largest of each neuron's pieces in z, then dropout.

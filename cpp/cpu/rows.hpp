@@ -251,6 +251,12 @@ struct Half {
   }
 };
 
+/// Fetches the beginning of a row of so many bytes, which may lie anywhere. Of a long one the
+/// hardware foresees the rest.
+__attribute__((noinline)) void fetch_ahead(const char* row, int64_t bytes) {
+  for (int64_t at = 0; at < bytes && at < 256; at += 64) __builtin_prefetch(row + at);
+}
+
 /// Copies rows of a dense matrix, row source(r) of it to row r, for r in [begin, end). Several rows
 /// together, panel by panel: the places they go to are then neighbours.
 template <class S, class T, class Source>
@@ -263,12 +269,8 @@ void gather_from(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, i
     const S* from[kTogether];
     for (int64_t r = first; r < beyond; ++r)
       from[r - first] = reinterpret_cast<const S*>(x.dense + source(r) * x.stride);
-    // The next rows lie anywhere. Of a long row the hardware foresees all but the beginning.
-    for (int64_t r = beyond; r < end && r < beyond + kTogether; ++r) {
-      const char* next = x.dense + source(r) * x.stride;
-      for (int64_t line = 0; line < 4 && line * 64 < width * int64_t(sizeof(S)); ++line)
-        __builtin_prefetch(next + line * 64);
-    }
+    for (int64_t r = beyond; r < end && r < beyond + kTogether; ++r)
+      fetch_ahead(x.dense + source(r) * x.stride, width * int64_t(sizeof(S)));
     for (int64_t p = 0; p < width / L; ++p)
       for (int64_t r = first; r < beyond; ++r) {
         const S* values = from[r - first] + p * L;
@@ -432,10 +434,10 @@ bool run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
     }
     const Panels<T> from = below.kept.data ? below.kept : layer.input;
     const int activation = below.hidden.activation;
-    if (layer.linear() == 1) {
-      find_outer<T>(activation, here.mask.active, Activations{})(
-          here, layer.delta, layer.by_outputs(), panel_count<T>(layer.in), from, below.delta, begin,
-          end);
+    if (layer.linear() == 1 && !here.mask.active) {
+      find_outer<T>(activation, Activations{})(here, layer.delta, layer.by_outputs(),
+                                               panel_count<T>(layer.in), from, below.delta, begin,
+                                               end);
     } else {
       const Epilogue<T> epilogue{find_times_slope<T>(activation, here.mask.active, Activations{}),
                                  &here, from};
