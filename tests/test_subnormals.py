@@ -2,6 +2,7 @@
 
 import os
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -81,10 +82,10 @@ def test_python_keeps_them(n_threads):
     assert python_has_subnormals()
     rng = np.random.RandomState(0)
     X, y = rng.randn(20000, 64), (np.arange(20000) % 10).astype(np.int32)
-    network = KINDS[np.float64](
-        [64, 100, 10], [("relu", 0.0, 1, 0.0)], "log_loss", alpha=1e-4, batch=200
-    )
-    network.write(0, [rng.randn(64, 100), np.zeros(100), rng.randn(100, 10), np.zeros(10)])
+    units = [64, 400, 400, 10]  # an epoch takes long enough for `stop` to be called within it
+    hidden = [("relu", 0.0, 1, 0.0)] * 2
+    network = KINDS[np.float64](units, hidden, "log_loss", alpha=1e-4, batch=200)
+    network.write(0, [a for n, m in pairwise(units) for a in (rng.randn(n, m) / n, np.zeros(m))])
     within, beside, done = [], [], threading.Event()
 
     def watch():
@@ -102,7 +103,7 @@ def test_python_keeps_them(n_threads):
     thread = threading.Thread(target=watch)
     thread.start()
     raised = None
-    while raised is None or len(beside) < 10:  # until an epoch took long enough to be asked
+    while raised is None or len(beside) < 10:
         *_, raised = steps(network, X, y, n_threads=n_threads, stop=stop)
         assert python_has_subnormals()
     done.set()
