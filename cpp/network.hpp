@@ -50,8 +50,13 @@ class Network {
   void read(int slot, T* const* blocks) const { calls_.read(session_.get(), slot, blocks); }
   Epoch train(const Data<T>& data, const Pass& pass, int64_t batch, const SolverOptions& options,
               const Epoch& begun) {
-    return calls_.train(session_.get(), data, pass, batch, options, begun);
+    reached_ = calls_.train(session_.get(), data, pass, batch, options, begun);
+    steps_ += reached_.steps - begun.steps;
+    return reached_;
   }
+  /// Where the last epoch trained stands, and the updates made in all.
+  const Epoch& reached() const { return reached_; }
+  int64_t steps() const { return steps_; }
   double gradient(const Data<T>& data, const Pass& pass, T* const* blocks) {
     return calls_.gradient(session_.get(), data, pass, blocks);
   }
@@ -60,6 +65,8 @@ class Network {
   std::vector<std::vector<int64_t>> shapes_;
   int64_t features_, outputs_, batch_;
   bool sparse_, keep_gradient_;
+  Epoch reached_;
+  int64_t steps_ = 0;
   const Operations<T>& calls_;
   std::unique_ptr<Session<T>, void (*)(Session<T>*)> session_;
 };

@@ -1,5 +1,6 @@
 """Ctrl-C and other signals: a fit ends at once, between two steps, and what it has made is kept."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 from threadpoolctl import threadpool_limits
 
@@ -123,6 +125,48 @@ def test_short_epochs_lose_nothing():
         if steps:  # it came within an epoch that took long enough for signals to be looked at
             expected.partial_fit(few[: 200 * steps], labels[: 200 * steps])
         np.testing.assert_array_equal(model.coefs_[0], expected.coefs_[0])
+
+
+@contextlib.contextmanager
+def lost(epoch):
+    """Ctrl-C comes when the core has trained that epoch and before Python has what it returns."""
+    train, n = _native.Network32.train, 0
+
+    def loses(*args, **options):
+        nonlocal n
+        n += 1
+        result = train(*args, **options)
+        if n == epoch:
+            raise KeyboardInterrupt
+        return result
+
+    _native.Network32.train = loses
+    try:
+        yield
+    finally:
+        _native.Network32.train = train
+
+
+@pytest.mark.parametrize("epoch", [1, 4])
+def test_steps_count_whose_result_a_signal_keeps_back(epoch, tmp_path):
+    few, labels = X[:500], y[:500]
+    parameters = {"hidden_layer_sizes": (20,), "max_iter": 6, "random_state": 0}
+    with lost(epoch), pytest.warns(UserWarning, match="interrupted"):
+        clf = MLPClassifier(**parameters).fit(few, labels)
+    assert clf.n_iter_ == epoch - 1
+    assert clf._optimizer.steps == 3 * epoch
+    expected = MLPClassifier(**{**parameters, "max_iter": epoch}).fit(few, labels)
+    np.testing.assert_array_equal(clf.coefs_[0], expected.coefs_[0])
+    if epoch == 1:
+        assert clf.loss_ == expected.loss_
+
+    file = tmp_path / "state"
+    saved = MLPClassifier(**parameters, checkpoint=file, checkpoint_every=1)
+    with lost(epoch), pytest.warns(UserWarning, match="interrupted"):
+        clone(saved).fit(few, labels)
+    resumed, whole = saved.fit(few, labels), MLPClassifier(**parameters).fit(few, labels)
+    assert resumed.loss_curve_ == whole.loss_curve_
+    np.testing.assert_array_equal(resumed.coefs_[0], whole.coefs_[0])
 
 
 SEARCHED = MLPClassifier((200,), max_iter=20, n_iter_no_change=20)

@@ -14,6 +14,8 @@ namespace {
 using namespace py::literals;
 using EpochTuple = std::tuple<int64_t, int64_t, double, double, int64_t>;  // an Epoch
 
+EpochTuple as_tuple(const Epoch& e) { return {e.rows, e.counted, e.loss, e.penalty, e.steps}; }
+
 template <class T>
 void bind_class(py::module_& m, const char* name) {
   using Net = Network<T>;
@@ -104,9 +106,7 @@ void bind_class(py::module_& m, const char* name) {
               epoch = net.train(data, pass, net.batch(), options, from);
             }
             asked.look_again();
-            return py::make_tuple(
-                EpochTuple(epoch.rows, epoch.counted, epoch.loss, epoch.penalty, epoch.steps),
-                asked.exception);
+            return py::make_tuple(as_tuple(epoch), asked.exception);
           },
           "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "solver"_a, "steps"_a,
           "rate"_a, "momentum"_a = 0.0, "nesterov"_a = false, "beta_1"_a = 0.0, "beta_2"_a = 0.0,
@@ -118,6 +118,10 @@ void bind_class(py::module_& m, const char* name) {
           "worked on, those of them that count, the sum of their losses, the penalty in it, the "
           "steps made; and an exception that ended it after a whole number of steps, or None. "
           "`stop` is called before a step is whole: it must not touch the network.")
+      .def_property_readonly("steps", &Net::steps, "The updates that `train` has made in all.")
+      .def_property_readonly(
+          "reached", [](const Net& net) { return as_tuple(net.reached()); },
+          "What `train` has last returned of the epoch, also where an exception kept it back.")
       .def(
           "gradient",
           [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,

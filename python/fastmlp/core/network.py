@@ -250,6 +250,19 @@ class Network:
         )
         return Epoch(*reached), raised
 
+    @property
+    def steps(self) -> int:
+        """The updates that `train` has made in all."""
+        return self._native.steps
+
+    @property
+    def reached(self) -> Epoch:
+        """How far `train` has last come in an epoch.
+
+        Where a signal's handler raised on the way back from it, it is only here.
+        """
+        return Epoch(*self._native.reached)
+
     def gradient(self, samples: Samples, *, n_threads: int) -> tuple[float, Blocks]:
         """The loss over all samples, penalties included, and its derivatives."""
         loss, arrays = self._native.gradient(

@@ -138,15 +138,21 @@ class FirstOrderTraining(Training):
         if self.estimator.shuffle:
             order = self.permutation if order is None else order[self.permutation]
         while self.epoch.rows < self.n:
-            self.epoch, raised = self.optimizer.make_steps(
-                self.network,
-                self.data.samples,
-                order,
-                self.rate,
-                self.epoch,
-                min(deadline, self.watchers.wake_at),
-                self.threads,
-            )
+            made = self.network.steps
+            try:
+                self.epoch, raised = self.optimizer.make_steps(
+                    self.network,
+                    self.data.samples,
+                    order,
+                    self.rate,
+                    self.epoch,
+                    min(deadline, self.watchers.wake_at),
+                    self.threads,
+                )
+            except BaseException:  # a signal's handler may raise on the way back from the core, too
+                if self.network.steps > made:
+                    self.epoch = self.network.reached
+                raise
             if raised is not None:
                 raise raised
             self.watchers.steps_made(self)
