@@ -170,10 +170,10 @@ class FirstOrderTraining(Training):
             if np.isnan(validation_loss):  # whatever labels there are in NaN
                 score = np.nan
         self.epoch = None
+        self.optimizer.steps += epoch.steps  # signals are handled after calls: here is none between
         if self.validation is not None:
             e.validation_scores_.append(score)
             e.validation_loss_curve_.append(validation_loss)
-        self.optimizer.steps += epoch.steps
         e.n_iter_ += 1
         e.loss_ = loss
         e.t_ += epoch.rows
