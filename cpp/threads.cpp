@@ -179,7 +179,7 @@ OutOfMemory::OutOfMemory(double bytes, const char* purpose) : bytes_(bytes) {
 }
 
 // Of calloc, not new and memset: pages that nobody writes to, such as those of a solver's state
-// that a solver has not, then take no memory. Before the aligned block stands what it gave.
+// that a solver has not, then take no memory. Before the aligned block stands what the system gave.
 void* allocate(size_t bytes, const char* purpose, bool zeroed) {
   constexpr size_t kRoom = kAlignment + sizeof(void*);
   void* got = nullptr;

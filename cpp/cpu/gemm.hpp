@@ -138,9 +138,14 @@ inline int tile_rows(int64_t rows) {
   return r;
 }
 
-/// The tile of `rows` (a power of two up to kTileRows) by `vectors` (1 to kTileVectors).
+/// The tile of `rows` (a power of two up to kTileRows) by `vectors` (1 to kTileVectors). Only full
+/// ones heed marks.
 template <class T, Order order>
-Tile<T> find_tile(int rows, int vectors) {
+Tile<T> find_tile(int rows, int vectors, Marks marks) {
+  constexpr int R = kTileRows<T>;
+  static constexpr Tile<T> marked[] = {tile<T, R, 1, order, true>, tile<T, R, 2, order, true>,
+                                       tile<T, R, 3, order, true>};
+  if (marks) return marked[vectors - 1];
 #define FASTMLP_TILES(R)                                             \
   {                                                                  \
     tile<T, R, 1, order>, tile<T, R, 2, order>, tile<T, R, 3, order> \
@@ -157,15 +162,6 @@ Tile<T> find_tile(int rows, int vectors) {
   };
 #undef FASTMLP_TILES
   return tiles[__builtin_ctz(unsigned(rows))][vectors - 1];
-}
-
-/// The full tile that heeds marks, by 1 to kTileVectors vectors.
-template <class T, Order order>
-Tile<T> find_marked_tile(int vectors) {
-  constexpr int R = kTileRows<T>;
-  static constexpr Tile<T> tiles[] = {tile<T, R, 1, order, true>, tile<T, R, 2, order, true>,
-                                      tile<T, R, 3, order, true>};
-  return tiles[vectors - 1];
 }
 
 /// Vectors split into groups of at most kTileVectors, as even as can be (7 = 3 + 2 + 2).
@@ -206,6 +202,11 @@ struct Affine {
   Operand<T> weight;
   const T* bias;
   int64_t bias_panel, vectors;
+
+  /// The bias, for the sums of rows from `vector` on.
+  Start<T> start(int64_t vector) const {
+    return {bias ? bias + vector * bias_panel : nullptr, bias_panel, 0};
+  }
 };
 
 /// Long sums are made in stretches, so that a stretch of all rows stays in the second-level cache
@@ -231,13 +232,11 @@ __attribute__((noinline)) void multiply(Panels<T> a, int64_t count, Affine<T> by
       for (int64_t row = begin; row < end;) {
         const int height = tile_rows<T>(end - row);
         T* z = out.at(v, row);
-        Start<T> start{z, out.stride, kLanes<T>};
-        if (from == 0) start = {by.bias ? by.bias + v * by.bias_panel : nullptr, by.bias_panel, 0};
+        const Start<T> start = from > 0 ? Start<T>{z, out.stride, kLanes<T>} : by.start(v);
         const Marks marks =
             zeros && height == kTileRows<T> ? zeros->columns(row).from(from) : Marks();
-        const auto tile = marks ? find_marked_tile<T, Order::kAlongColumns>(width)
-                                : find_tile<T, Order::kAlongColumns>(height, width);
-        tile(here, a.at(from / kLanes<T>, row), a.stride, weight, start, z, out.stride, marks);
+        find_tile<T, Order::kAlongColumns>(height, width, marks)(
+            here, a.at(from / kLanes<T>, row), a.stride, weight, start, z, out.stride, marks);
         if (epilogue && here == rest) epilogue(z, out.stride, row, first + v, height, width);
         row += height;
       }
@@ -256,13 +255,13 @@ struct Entries {
 
 /// `tile` for R = 1 or 2 rows given by their entries. Two have twice the sums in flight.
 template <class T, int R, int C>
-void entry_tile(const Entries<T>* rows, Operand<T> b, const T* start, int64_t start_panel, T* out,
-                int64_t out_panel) {
+void entry_tile(const Entries<T>* rows, Operand<T> b, Start<T> start, T* out, int64_t out_panel) {
   Vec<T> sums[R][C];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) sums[r][c] = start ? load(start + c * start_panel) : Vec<T>{};
+    for (int c = 0; c < C; ++c)
+      sums[r][c] = start.data ? load(start.data + c * start.panel + r * start.row) : Vec<T>{};
   }
   const auto add = [&](int r, int64_t e) {
     const T* from = b.data + rows[r].places[e] * b.step;
@@ -302,9 +301,8 @@ void multiply_sparse(const Entries<T>* rows, Affine<T> by, Panels<T> out, int64_
     const int width = groups.size(g);
     for (int64_t row = begin; row < end;) {
       const int height = end - row < 2 ? 1 : 2;
-      find_entry_tile<T>(height, width)(rows + (row - begin), by.weight.from(v),
-                                        by.bias + v * by.bias_panel, by.bias_panel, out.at(v, row),
-                                        out.stride);
+      find_entry_tile<T>(height, width)(rows + (row - begin), by.weight.from(v), by.start(v),
+                                        out.at(v, row), out.stride);
       if (epilogue) epilogue(out.at(v, row), out.stride, row, first + v, height, width);
       row += height;
     }

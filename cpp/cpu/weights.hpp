@@ -59,8 +59,7 @@ struct Columns {
         const int64_t first = starts[feature + r + i];
         entries[i] = {values + first, rows + first, starts[feature + r + i + 1] - first};
       }
-      tile(entries, {delta.at(vector, 0), kLanes<T>, delta.stride}, nullptr, 0, out.at(0, r),
-           out.stride);
+      tile(entries, {delta.at(vector, 0), kLanes<T>, delta.stride}, {}, out.at(0, r), out.stride);
     }
   }
 };
@@ -215,10 +214,9 @@ UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
     } else {
       Marks marks;
       if (zeros && height == kTileRows<T>) marks = zeros->rows(row, chunk.rows);
-      const auto tile = marks ? find_marked_tile<T, Order::kAlongRows>(width)
-                              : find_tile<T, Order::kAlongRows>(height, width);
-      tile(chunk.rows, by_row.at(row / L, 0) + row % L, 0,
-           {by_column.at(vector, 0), L, by_column.stride}, {}, sums, panel, marks);
+      find_tile<T, Order::kAlongRows>(height, width, marks)(
+          chunk.rows, by_row.at(row / L, 0) + row % L, 0,
+          {by_column.at(vector, 0), L, by_column.stride}, {}, sums, panel, marks);
     }
     // Past a narrow layer's last input lie activations of 0, which need not be 0: a logistic's 0.5.
     if (layer.narrow && vector + width == panel_count<T>(layer.in)) {
