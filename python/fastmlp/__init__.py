@@ -8,6 +8,8 @@ from fastmlp.estimators.adaline import Adaline
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.perceptron import Perceptron
 from fastmlp.estimators.regressor import MLPRegressor
+from fastmlp.estimators.tabular_classifier import TabularMLPClassifier
+from fastmlp.estimators.tabular_regressor import TabularMLPRegressor
 from fastmlp.exchange.model_files import load
 from fastmlp.exchange.onnx_pipelines import to_onnx
 from fastmlp.exchange.sklearn import from_sklearn
@@ -17,6 +19,8 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Perceptron",
+    "TabularMLPClassifier",
+    "TabularMLPRegressor",
     "__version__",
     "from_sklearn",
     "load",

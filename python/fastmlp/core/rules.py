@@ -161,6 +161,8 @@ class Attribute(NamedTuple):
         Whether some fits do not leave it.
     read : callable
         Makes the attribute's value of what a model file holds.
+    write : callable
+        Makes what a model file can hold of the attribute's value.
     """
 
     rule: Rule
@@ -168,6 +170,7 @@ class Attribute(NamedTuple):
     text: str = ""
     optional: bool = False
     read: Callable[[Any], Any] = lambda value: value
+    write: Callable[[Any], Any] = lambda value: value
 
 
 # what other libraries call the options

@@ -47,13 +47,13 @@ _arrays = Rule(_list_of(_is_array), "a list of arrays")
 _arrays_or_none = Rule(
     _list_of(lambda value: value is None or _is_array(value)), "a list of arrays or None"
 )
-_floats = Rule(lambda value: _is_vector(value) and value.dtype.kind == "f", "an array of float")
+floats = Rule(lambda value: _is_vector(value) and value.dtype.kind == "f", "an array of float")
 _layers = Rule(_list_of(_is_hidden_layer), "a list of (activation, parameter, pieces, dropout)")
 
 # --- what all estimators have --------------------------------------------------------------------
 
 CLASSES = Attribute(vector, "ndarray of shape (n_classes,)", "The class labels.")
-_FEATURES = {
+FEATURES = {
     "n_features_in_": Attribute(count, "int", "Number of features seen during `fit`."),
     "feature_names_in_": Attribute(
         _names,
@@ -128,7 +128,7 @@ MLP_ATTRIBUTES = {
         when there is such a layer.""",
         optional=True,
     ),
-    **_FEATURES,
+    **FEATURES,
     "n_iter_": Attribute(count, "int", "Number of epochs or iterations of the last `fit`."),
     "n_layers_": Attribute(count, "int", "Number of layers, input and output included."),
     "n_outputs_": Attribute(count, "int", "Number of units in the output layer."),
@@ -150,7 +150,7 @@ def out_activation(*links: str) -> Attribute:
     )
 
 
-CLASS_FACTORS = Attribute(any_of(_floats, nothing), optional=True)
+CLASS_FACTORS = Attribute(any_of(floats, nothing), optional=True)
 
 # --- single layers -------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ SINGLE_LAYER_ATTRIBUTES = {
         "The weights, one row for two classes; float32 for float32 X.",
     ),
     "intercept_": Attribute(vector, "ndarray of shape (1,) or (n_classes,)", "The biases."),
-    **_FEATURES,
+    **FEATURES,
     "t_": Attribute(
         number,
         "float",

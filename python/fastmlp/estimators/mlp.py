@@ -28,7 +28,12 @@ from fastmlp.estimators.effect import warn_of_unused_parameters
 from fastmlp.estimators.fitted import FittedNetworkMixin, check_goes_on
 from fastmlp.estimators.scoring import find_scorer, has_scorer
 from fastmlp.estimators.setup import architecture_of, make_optimizer, start_records
-from fastmlp.estimators.validation import ValidationInput, given_validation, split_validation
+from fastmlp.estimators.validation import (
+    ValidationInput,
+    given_validation,
+    held_out_validation,
+    split_validation,
+)
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
 from fastmlp.training.checkpoint import Checkpoint
 from fastmlp.training.data import Data
@@ -239,6 +244,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         validation = None
         if validation_input.X is not None:
             validation = given_validation(self, validation_input, data.X, dtype)
+        elif validation_input.rows is not None:
+            train, validation = held_out_validation(self, data, validation_input.rows)
         elif self.early_stopping:
             train, validation = split_validation(self, data, random)
         n = data.n if train is None else len(train)

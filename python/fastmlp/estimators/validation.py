@@ -20,11 +20,12 @@ from fastmlp.training.data import (
 
 
 class ValidationInput(NamedTuple):
-    """Validation data as `fit` was given them."""
+    """Validation data as `fit` was given them, or the rows of the data that are held out for it."""
 
     X: Any = None
     y: Any = None
     sample_weight: Any = None
+    rows: Order | None = None
 
 
 def given_validation(
@@ -65,6 +66,11 @@ def split_validation(
             "random_state, or give X_val and y_val."
         )
     return train, validation
+
+
+def held_out_validation(estimator: Any, data: Data, rows: Order) -> tuple[Order, Validation]:
+    """The rows to train on, and those that are to be set aside."""
+    return np.delete(np.arange(data.n), rows), _validation(estimator, data, rows)
 
 
 def _validation(estimator: Any, data: Data, rows: Order | None) -> Validation:

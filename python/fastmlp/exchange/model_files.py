@@ -45,6 +45,8 @@ _KIND = "fastmlp"
 # Who adds a parameter raises it, and declares the parameter as of this format.
 FORMAT = 2
 
+_ESTIMATORS = "estimators"  # the key under which there are configurations of several
+
 _LABEL_KINDS = ("binary", "multiclass", "multilabel-indicator")
 
 _count = Rule(is_count, "a count")
@@ -116,8 +118,8 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    MLPClassifier, MLPRegressor, Perceptron or Adaline
-        Fitted.
+    estimator
+        Fitted, of the class that was saved.
 
     Raises
     ------
@@ -132,10 +134,10 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def _to_bytes(estimator: Any) -> bytes:
-    config, tensors = _configuration(estimator)
-    text = to_text(config)
-    _restore(parse(text), tensors)  # nothing is written that could not be read
-    return to_bytes(_KIND, text, tensors)
+    encoder = Encoder()
+    text = to_text(_configuration(encoder, estimator))
+    _restore(parse(text), encoder.tensors)  # nothing is written that could not be read
+    return to_bytes(_KIND, text, encoder.tensors)
 
 
 def _require_keys(found: Any, always: Any, sometimes: Any = (), *, what: str) -> None:
@@ -159,10 +161,9 @@ def _require(value: Any, rule: Rule, name: str) -> Any:
 # --- encoding ------------------------------------------------------------------------------------
 
 
-def _configuration(estimator: Any) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The configuration, ready for JSON, and the tensors."""
+def _configuration(encoder: Encoder, estimator: Any, place: str = "") -> dict[str, Any]:
+    """The configuration, ready for JSON; the names of its tensors begin with `place`."""
     cls = type(estimator)
-    encoder = Encoder()
     parameters = estimator.get_params(deep=False)
     state = {name: value for name, value in vars(estimator).items() if name not in parameters}
     state.pop("_skl_callbacks", None)  # code
@@ -180,29 +181,41 @@ def _configuration(estimator: Any) -> tuple[dict[str, Any], dict[str, Array]]:
         "version": version("fastmlp"),
         "class": cls.__name__,
         "parameters": {
-            name: _encode_parameter(encoder, cls, name, value) for name, value in parameters.items()
+            name: _encode_parameter(encoder, cls, name, value, place)
+            for name, value in parameters.items()
         },
-        "attributes": {name: encoder.encode(value, name) for name, value in state.items()},
+        "attributes": {
+            name: _encode_attribute(encoder, cls._attributes[name], value, place + name)
+            for name, value in state.items()
+        },
     }
     if has_labels:
         config["labels"] = binarizer and {
             "kind": binarizer.y_type_,
             "sparse": bool(binarizer.sparse_input_),
-            "classes": encoder.encode(binarizer.classes_, "labels"),
+            "classes": encoder.encode(binarizer.classes_, f"{place}labels"),
         }
     if optimizer is not None and _goes_on(optimizer, estimator):
-        config["optimizer"] = _encode_optimizer(encoder, optimizer, estimator)
-    return config, encoder.tensors
+        config["optimizer"] = _encode_optimizer(encoder, optimizer, estimator, place)
+    return config
 
 
-def _encode_parameter(encoder: Encoder, cls: Any, name: str, value: Any) -> Any:
+def _encode_attribute(encoder: Encoder, declared: Attribute, value: Any, place: str) -> Any:
+    """An attribute's value; of a list of estimators the configuration of each."""
+    if isinstance(value, list) and value and all(is_registered(type(item)) for item in value):
+        configs = [_configuration(encoder, e, f"{place}.{i}.") for i, e in enumerate(value)]
+        return {_ESTIMATORS: configs}
+    return encoder.encode(declared.write(value), place)
+
+
+def _encode_parameter(encoder: Encoder, cls: Any, name: str, value: Any, place: str) -> Any:
     known = (list, tuple, np.ndarray, int, float)
     if name == "hidden_layer_sizes" and not isinstance(value, (*known, np.integer)):
         value = tuple(value)  # a range, a series
     if isinstance(value, os.PathLike):
         value = os.fsdecode(value)
     try:
-        return encoder.encode(value, f"parameters.{name}")
+        return encoder.encode(value, f"{place}parameters.{name}")
     except ValueError as error:
         default = cls().get_params(deep=False)[name]
         what = "a function, " if callable(value) else ""
@@ -220,7 +233,9 @@ def _goes_on(optimizer: Optimizer, estimator: Any) -> bool:
     return optimizer.fits(estimator._blocks())
 
 
-def _encode_optimizer(encoder: Encoder, optimizer: Optimizer, estimator: Any) -> dict[str, Any]:
+def _encode_optimizer(
+    encoder: Encoder, optimizer: Optimizer, estimator: Any, place: str
+) -> dict[str, Any]:
     schedule = optimizer.schedule
     if callable(schedule.name):  # the parameter has been changed since: go on by the new schedule
         epoch = schedule.epoch
@@ -234,7 +249,7 @@ def _encode_optimizer(encoder: Encoder, optimizer: Optimizer, estimator: Any) ->
         "steps": optimizer.steps,
         "options": {k: encoder.encode(v, "options") for k, v in optimizer.options.items()},
         "schedule": {k: encoder.encode(v, "schedule") for k, v in values.items()},
-        "state": encoder.encode(state, "optimizer"),
+        "state": encoder.encode(state, f"{place}optimizer"),
     }
 
 
@@ -243,6 +258,15 @@ def _encode_optimizer(encoder: Encoder, optimizer: Optimizer, estimator: Any) ->
 
 def _restore(config: Any, tensors: dict[str, Array]) -> Any:
     """The estimator of a configuration, everything checked."""
+    decoder = Decoder(tensors)
+    estimator = _restore_estimator(config, decoder)
+    if decoder.tensors:
+        raise ValueError(f"it holds tensors that belong to nothing: {sorted(decoder.tensors)!r}")
+    return estimator
+
+
+def _restore_estimator(config: Any, decoder: Decoder) -> Any:
+    """The estimator of a configuration, which takes its tensors from the decoder."""
     _require_keys(
         config,
         ("format", "version", "class", "parameters", "attributes"),
@@ -253,7 +277,6 @@ def _restore(config: Any, tensors: dict[str, Array]) -> Any:
     cls = registered_class(name)
     if cls is None:
         raise ValueError(f"it holds an unknown class {name!r:.100}")
-    decoder = Decoder(tensors)
     estimator = _restore_parameters(decoder, cls, config["parameters"], config["format"])
     _restore_attributes(decoder, estimator, config["attributes"])
     if hasattr(cls, "_set_labels"):
@@ -263,8 +286,6 @@ def _restore(config: Any, tensors: dict[str, Array]) -> Any:
     estimator._check_whole()
     if "optimizer" in config and hasattr(cls, "_blocks"):
         estimator._optimizer = _restore_optimizer(decoder, config["optimizer"], estimator)
-    if decoder.tensors:
-        raise ValueError(f"it holds tensors that belong to nothing: {sorted(decoder.tensors)!r}")
     return estimator
 
 
@@ -284,7 +305,11 @@ def _restore_attributes(decoder: Decoder, estimator: Any, found: Any) -> None:
     always = [name for name, attribute in declared.items() if not attribute.optional]
     _require_keys(found, always, declared, what=f"attributes of {type(estimator).__name__}")
     for name, code in found.items():
-        value = _require(decoder.decode(code), declared[name].rule, name)
+        if isinstance(code, dict) and list(code) == [_ESTIMATORS]:
+            value: Any = [_restore_estimator(config, decoder) for config in code[_ESTIMATORS]]
+        else:
+            value = decoder.decode(code)
+        value = _require(value, declared[name].rule, name)
         setattr(estimator, name, declared[name].read(value))
 
 

@@ -1,0 +1,141 @@
+"""Networks that are trained side by side on one matrix, each validated on rows of its own."""
+
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from math import cos, log2, pi
+from threading import Event
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from fastmlp.core.threads import n_threads
+from fastmlp.core.typing import Array, Order
+from fastmlp.core.warnings import warn
+from fastmlp.estimators.validation import ValidationInput
+from fastmlp.training.checkpoint import Checkpoint
+from fastmlp.training.training import Training, Watcher, Watchers
+
+
+@dataclass(eq=False)
+class Plan:
+    """How long a member is trained, and at which rate.
+
+    Attributes
+    ----------
+    rate : float
+        The highest learning rate.
+    epochs : int
+    seconds : float
+        Time limit of a member.
+    stop : Event
+        Set: the epoch at hand is the last.
+    """
+
+    rate: float
+    epochs: int
+    seconds: float = np.inf
+    stop: Event = field(default_factory=Event)
+
+
+class _Member(Watcher):
+    """Ends the training of one member, and says how far along it is."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.began = monotonic()
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate: four periods of a cosine, each twice as long as the one before.
+
+        Holzmüller, Grinsztajn & Steinwart (NeurIPS 2024). Where time is short it runs out sooner.
+        """
+        share = (epoch + 0.5) / self.plan.epochs
+        share = min(max(share, (monotonic() - self.began) / self.plan.seconds), 1.0)
+        return max(self.plan.rate * (1 - cos(2 * pi * log2(1 + 15 * share))) / 2, 1e-9)
+
+    def epoch_ended(self, training: Training) -> bool:
+        """Whether it was the last one."""
+        return (
+            training.n_iter >= self.plan.epochs
+            or self.plan.stop.is_set()
+            or monotonic() - self.began > self.plan.seconds
+        )
+
+
+def assign_folds(
+    n: int, n_folds: int, labels: Array | None, random: np.random.RandomState
+) -> list[Order]:
+    """Row numbers of some folds of n rows; with `labels` (n,) each has its share of each class."""
+    order = random.permutation(n)
+    if labels is not None:
+        order = order[np.argsort(labels[order], kind="stable")]
+    return [np.sort(order[fold::n_folds]) for fold in range(n_folds)]
+
+
+def train_member(
+    member: Any, X: Array, y: Array, weight: Array | None, validation: ValidationInput, plan: Plan
+) -> Any:
+    """Train one network; the parameters are those of its best epoch on the validation rows."""
+    watcher = _Member(plan)
+    member.learning_rate = watcher.rate
+    training = member._begin(X, y, weight, validation, Checkpoint(None, 1))
+    training.watchers = Watchers([watcher])
+    blocks = training.run()
+    vars(member).update(member._parameter_attributes(blocks))
+    # what was needed for training only, a file could not hold
+    member.set_params(learning_rate="constant", scoring=None, init="glorot_uniform")
+    return member
+
+
+def train_members(
+    members: Sequence[Any],
+    X: Array,
+    ys: Sequence[Array],
+    weight: Array | None,
+    validations: Sequence[ValidationInput],
+    plan: Plan,
+    n_jobs: int | None,
+) -> list[Any]:
+    """Train networks in threads, as many at a time as there are.
+
+    Parameters
+    ----------
+    members : sequence of MLPClassifier or MLPRegressor
+    X : ndarray of shape (n, n_features)
+    ys : sequence of ndarray of shape (n,) or (n, n_outputs)
+    weight : ndarray of shape (n,) or None
+    validations : sequence of ValidationInput
+    plan : Plan
+        An interrupt from the keyboard stops it: members that have not begun are then left out.
+    n_jobs : int or None
+
+    Returns
+    -------
+    list
+        The fitted members, at least one.
+    """
+    threads = n_threads(n_jobs)
+    workers = min(threads, len(members))
+    for member in members:
+        member.n_jobs = threads // workers
+
+    def train(i: int) -> Any:
+        if plan.stop.is_set() and i > 0:
+            return None
+        return train_member(members[i], X, ys[i], weight, validations[i], plan)
+
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(train, i) for i in range(len(members))]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        except KeyboardInterrupt:
+            warn("Training interrupted by user.")
+        finally:
+            if not all(future.done() for future in futures):
+                plan.stop.set()
+        fitted = [future.result() for future in futures]
+    for member in members:
+        member.n_jobs = None
+    return [member for member in fitted if member is not None]

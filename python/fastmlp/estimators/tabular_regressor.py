@@ -1,0 +1,201 @@
+"""The tabular regressor."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+from fastmlp.core.rules import Attribute, Parameter, any_of, each, real
+from fastmlp.core.typing import Array
+from fastmlp.estimators.attributes import count, floats
+from fastmlp.estimators.base import snapshot
+from fastmlp.estimators.documentation import documented
+from fastmlp.estimators.regressor import REGRESSOR_PARAMETERS, MLPRegressor
+from fastmlp.estimators.tabular import (
+    TABULAR_ATTRIBUTES,
+    TABULAR_PARAMETERS,
+    TabularMLP,
+    Targets,
+)
+from fastmlp.exchange.registry import register
+
+_quantile = real(0, 1, "()")
+
+
+@register
+@documented
+class TabularMLPRegressor(RegressorMixin, TabularMLP):
+    """Regressor for tables as they come: an ensemble of multi-layer perceptrons.
+
+    Columns may hold numbers of any scale, text, categories, booleans, dates and times, with cells
+    missing; targets may have any scale. Nothing is to be prepared.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    .. [1] Holzmüller, Grinsztajn & Steinwart (2024). "Better by default: Strong pre-tuned MLPs and
+       boosted trees on tabular data". NeurIPS.
+    .. [2] Gorishniy, Rubachev & Babenko (2022). "On embeddings for numerical features in tabular
+       deep learning". NeurIPS.
+
+    Examples
+    --------
+    >>> from fastmlp import TabularMLPRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = TabularMLPRegressor(loss="quantile", quantile=[0.1, 0.9], random_state=0)
+    >>> model.fit(X, y).predict(X).shape
+    (442, 2)
+    """
+
+    _parameters: ClassVar[dict[str, Parameter]] = {
+        "loss": REGRESSOR_PARAMETERS["loss"],
+        **TABULAR_PARAMETERS,
+        "quantile": Parameter(
+            any_of(_quantile, each(_quantile)),
+            "float or sequence of float",
+            """The quantile that 'quantile' estimates, in (0, 1); of several, `predict` gives a
+            column for each, in ascending order in every row. Of [0.05, 0.95] nine in ten new values
+            lie between the two.""",
+        ),
+        "huber_delta": Parameter(
+            REGRESSOR_PARAMETERS["huber_delta"].rule,
+            "float",
+            "The error from which 'huber' is linear, in standard deviations of y.",
+        ),
+    }
+    _attributes: ClassVar[dict[str, Attribute]] = {
+        **TABULAR_ATTRIBUTES,
+        "_shift": Attribute(floats),
+        "_scale": Attribute(floats),
+        "n_outputs_": Attribute(count, "int", "Number of targets, or of quantiles."),
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        *,
+        n_ensemble: int = 4,
+        hidden_layer_sizes: Any = (128, 128, 128),
+        learning_rate_init: float = 0.004,
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
+        quantile: float | Sequence[float] = 0.5,
+        huber_delta: float = 1.0,
+        categorical_features: Any = "from_dtype",
+        max_time: float | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+        verbose: bool | int = False,
+    ) -> None:
+        self.loss = loss
+        self.n_ensemble = n_ensemble
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.quantile = quantile
+        self.huber_delta = huber_delta
+        self.categorical_features = categorical_features
+        self.max_time = max_time
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _quantiles(self) -> list[float]:
+        """The quantiles asked for, of any other loss one that does not count."""
+        several = self.loss == "quantile" and not isinstance(self.quantile, float | int)
+        return [float(q) for q in self.quantile] if several else [self.quantile]  # type: ignore
+
+    def _is_relative(self) -> bool:
+        """Whether the loss is of a mean above 0, through its logarithm."""
+        return self.loss in ("poisson", "gamma")
+
+    def _encode_y(self, y: Any, sample_weight: Array | None) -> Targets:
+        y = self._checked(y, "y")
+        kinds = len(self._quantiles())
+        if kinds > 1 and y.shape[1] > 1:
+            raise ValueError(f"Several quantiles are for one target. Got {y.shape[1]} targets.")
+        self.n_outputs_ = max(kinds, y.shape[1])
+        low = y.min()
+        if (self.loss == "poisson" and low < 0) or (self.loss == "gamma" and low <= 0):
+            raise ValueError(
+                f"Some value(s) of y are out of the valid range of the loss {self.loss!r}: "
+                f"must be {'>=' if self.loss == 'poisson' else '>'} 0, got {low}."
+            )
+        mean = np.average(y, axis=0, weights=sample_weight)
+        if self._is_relative():
+            self._shift, self._scale = np.zeros_like(mean), np.where(mean > 0, mean, 1.0)
+        else:
+            spread = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=sample_weight))
+            self._shift, self._scale = mean, np.where(spread > 0, spread, 1.0)
+        return Targets([self._scaled(y)] * kinds, y.shape[1])
+
+    def _encode_y_val(self, y: Any) -> list[Array]:
+        return [self._scaled(self._checked(y, "y_val"))] * len(self._quantiles())
+
+    def _checked(self, y: Any, name: str) -> Array:
+        """Y as float64 (n, n_targets)."""
+        values: Array = check_array(y, ensure_2d=False, dtype=np.float64, input_name=name)
+        return values.reshape(len(values), -1)
+
+    def _scaled(self, y: Array) -> Array:
+        scaled: Array = ((y - self._shift) / self._scale).astype(np.float32)
+        return scaled[:, 0] if scaled.shape[1] == 1 else scaled
+
+    def _new_members(self, parameters: dict[str, Any]) -> list[Any]:
+        scoring = None if self.loss == "squared_error" else "loss"
+        return [
+            MLPRegressor(
+                loss=self.loss,
+                quantile=quantile,
+                huber_delta=self.huber_delta,
+                scoring=scoring,
+                **parameters,
+            )
+            for quantile in self._quantiles()
+        ]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def predict(self, X: Any) -> Array:
+        """Predict target values: the mean of the networks' predictions.
+
+        Parameters
+        ----------
+        X : data frame, or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Of several quantiles a column for each, in the order of `quantile`.
+        """
+        check_is_fitted(self)
+        fitted = snapshot(self)
+        encoded = fitted._encode(X)
+        n = len(encoded)
+        members = fitted.estimators_
+        kinds = len(fitted._quantiles())
+        columns = []
+        for kind in range(kinds):
+            chosen = members[kind::kinds]
+            total = sum(member.predict(encoded).astype(np.float64) for member in chosen)
+            columns.append((total / len(chosen)).reshape(n, -1))
+        predicted = np.hstack(columns) * fitted._scale + fitted._shift
+        if kinds > 1:  # quantiles do not cross
+            order = np.argsort(np.argsort(fitted._quantiles()))
+            predicted = np.sort(predicted, axis=1)[:, order]
+        return predicted[:, 0] if predicted.shape[1] == 1 else predicted

@@ -1,0 +1,310 @@
+"""How a column becomes numbers: one small class for each kind, made of values that a file can hold.
+
+Each encoding writes `width` numbers per row; unknown values are zeros. What one learns of a column
+it learns once, from the rows that are fitted.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import ndtri
+
+from fastmlp.core.typing import Array
+from fastmlp.tables.reading import Kind, Table
+
+_QUANTILES = 1001  # of the table from which normal scores are interpolated
+
+
+@dataclass(frozen=True, eq=False)
+class NumberEncoding:
+    """A number as its normal score, beside its place in each of some quantile bins.
+
+    The normal score of a value is the normal distribution's quantile at the mean rank of the value,
+    so that outliers and scale do not matter. The piecewise-linear encoding (Gorishniy et al.,
+    NeurIPS 2022) has a number per bin: -0.5 below the bin, 0.5 above, linear within. It lets the
+    first layer draw a function with a kink at each edge.
+
+    Attributes
+    ----------
+    name : str
+    values, scores : ndarray of shape (n_quantiles,)
+        Normal scores at some values, in ascending order.
+    edges : ndarray of shape (n_bins + 1,), or (0,) without bins
+    tells_missing : bool
+        Whether a last number is 1 where the value is missing, 0 elsewhere.
+    """
+
+    name: str
+    values: Array
+    scores: Array
+    edges: Array
+    tells_missing: bool
+
+    kind: ClassVar[Kind] = Kind.NUMBER
+
+    @property
+    def n_bins(self) -> int:
+        """The number of bins."""
+        return max(len(self.edges) - 1, 0)
+
+    @property
+    def width(self) -> int:
+        """How many numbers there are per row."""
+        return 1 + self.n_bins + self.tells_missing
+
+    def encode(self, values: Array, out: Array) -> None:
+        """Write the numbers of float64 `values` (n,) into `out` (n, width)."""
+        missing = np.isnan(values)
+        out[:, 0] = np.interp(values, self.values, self.scores)
+        if self.n_bins:
+            bins = out[:, 1 : 1 + self.n_bins]
+            lengths = np.diff(self.edges)
+            # infinite values are beyond all edges: inf - edge keeps the sign
+            np.subtract(values[:, None], self.edges[:-1], out=bins, casting="same_kind")
+            bins /= lengths
+            np.clip(bins, 0, 1, out=bins)
+            bins -= 0.5
+        if missing.any():
+            out[missing] = 0
+        if self.tells_missing:
+            out[:, -1] = missing
+
+    def describe(self) -> str:
+        """In words."""
+        parts = ["normal score"]
+        if self.n_bins:
+            parts.append(f"{self.n_bins} quantile bins")
+        if self.tells_missing:
+            parts.append("missing")
+        return " + ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class CategoryEncoding:
+    """A category as one-hot; of two levels as -1 and 1. Missing and unknown levels are zeros.
+
+    Attributes
+    ----------
+    name : str
+    levels : list of str
+        The levels that have a number of their own, in ascending order.
+    n_rare : int
+        How many levels were left out as rare: they count as unknown.
+    """
+
+    name: str
+    levels: list[str]
+    n_rare: int
+
+    kind: ClassVar[Kind] = Kind.CATEGORY
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether there are two levels, which share one number."""
+        return len(self.levels) == 2 and not self.n_rare
+
+    @property
+    def width(self) -> int:
+        """How many numbers there are per row."""
+        return 1 if self.is_binary else len(self.levels)
+
+    def encode(self, values: tuple[Array, list[str]], out: Array) -> None:
+        """Write the numbers of `values`, as `Table.texts` gives them, into `out` (n, width)."""
+        codes, texts = values
+        place = {level: i for i, level in enumerate(self.levels)}
+        known = np.array([place.get(text, -1) for text in texts] + [-1])[codes]
+        rows = np.flatnonzero(known >= 0)
+        out[:] = 0
+        if self.is_binary:
+            out[rows, 0] = 2 * known[rows] - 1
+        else:
+            out[rows, known[rows]] = 1
+
+    def describe(self) -> str:
+        """In words."""
+        if self.is_binary:
+            return f"{self.levels[0]!r} -1, {self.levels[1]!r} 1"
+        rare = f", {self.n_rare} rare ones as unknown" if self.n_rare else ""
+        return f"one-hot, {len(self.levels)} levels{rare}"
+
+
+@dataclass(frozen=True, eq=False)
+class DateEncoding:
+    """A date, a time or a duration as some numbers: its place in time, and calendar parts.
+
+    Attributes
+    ----------
+    name : str
+    parts : list of NumberEncoding
+        By the names in `PARTS`.
+    """
+
+    name: str
+    parts: list[NumberEncoding]
+
+    kind: ClassVar[Kind] = Kind.DATE
+
+    @property
+    def width(self) -> int:
+        """How many numbers there are per row."""
+        return sum(part.width for part in self.parts)
+
+    def encode(self, values: Array, out: Array) -> None:
+        """Write the numbers of `values` (n,), as `Table.dates` gives them, into `out`."""
+        first = 0
+        for part in self.parts:
+            part.encode(calendar_part(values, part.name), out[:, first : first + part.width])
+            first += part.width
+
+    def describe(self) -> str:
+        """In words."""
+        return ", ".join(part.name for part in self.parts)
+
+
+Encoding = NumberEncoding | CategoryEncoding | DateEncoding
+
+PARTS = ("time", "year", "month", "day", "weekday", "hour", "minute")
+
+
+def calendar_part(dates: Array, part: str) -> Array:
+    """A part of datetime64[us] or timedelta64[us] (n,) as float64; of NaT it is NaN.
+
+    'time' is in seconds since 1970, or the duration. A duration has no other parts: they are 0.
+    """
+    missing = np.isnat(dates)
+    result: Array
+    if part == "time":
+        result = dates.astype(np.int64) / 1e6
+    elif dates.dtype.kind == "m":
+        result = np.zeros(len(dates))
+    elif part == "year":
+        result = dates.astype("M8[Y]").astype(np.int64) + 1970.0
+    elif part == "month":
+        result = dates.astype("M8[M]").astype(np.int64) % 12 + 1.0
+    elif part == "day":
+        days = dates.astype("M8[D]")
+        result = (days - days.astype("M8[M]")).astype(np.int64) + 1.0
+    elif part == "weekday":  # Monday is 0; 1970 began on a Thursday
+        result = (dates.astype("M8[D]").astype(np.int64) + 3) % 7 + 0.0
+    else:
+        seconds = dates.astype("M8[s]").astype(np.int64)
+        result = seconds // 3600 % 24 + 0.0 if part == "hour" else seconds // 60 % 60 + 0.0
+    result[missing] = np.nan
+    return result
+
+
+def read_values(table: Table, i: int, kind: Kind) -> Any:
+    """The values of column i as encodings of this kind take them."""
+    reader = {Kind.NUMBER: table.numbers, Kind.CATEGORY: table.texts, Kind.DATE: table.dates}
+    return reader[kind](i)
+
+
+# --- learning an encoding ------------------------------------------------------------------------
+
+
+def fit_numbers(name: str, values: Array, n_bins: int) -> NumberEncoding | None:
+    """The encoding of float64 values (n,); None where all that are there are the same."""
+    present = np.sort(values[~np.isnan(values)])
+    tells_missing = len(present) < len(values)
+    n = len(present)
+    if n == 0 or (present[0] == present[-1] and not tells_missing):
+        return None
+    # infinities have ranks as all numbers have, but take no part in interpolation
+    limit = np.finfo(np.float64).max
+    present = np.clip(present, -limit, limit)
+    places = np.linspace(0, n - 1, min(n, _QUANTILES)).round().astype(int)
+    grid = np.unique(present[places])
+    ranks = (np.searchsorted(present, grid) + np.searchsorted(present, grid, "right")) / 2
+    scores = ndtri(np.clip(ranks / n, 0.5 / n, 1 - 0.5 / n))
+    return NumberEncoding(name, grid, scores, _bin_edges(present, n_bins), tells_missing)
+
+
+def _bin_edges(present: Array, n_bins: int) -> Array:
+    """The edges of quantile bins of sorted values; fewer bins where many values are the same."""
+    none = np.empty(0)
+    if n_bins < 2:
+        return none
+    edges = np.unique(np.quantile(present, np.linspace(0, 1, n_bins + 1), method="nearest"))
+    if len(edges) < 3:  # one value has nearly all rows: bins for the others
+        rest = present[present != present[len(present) // 2]]
+        if len(rest) == 0:
+            return none
+        ends = [present[0], present[-1]]
+        quartiles = np.quantile(rest, np.linspace(0, 1, 5), method="nearest")
+        edges = np.unique(np.concatenate([ends, quartiles]))
+    if len(edges) < 3 or not np.isfinite(edges[-1] - edges[0]):
+        return none
+    return edges
+
+
+def fit_categories(
+    name: str, values: tuple[Array, list[str]], most_levels: int
+) -> CategoryEncoding | None:
+    """The encoding of a column's texts; None where there is but one level and none is missing."""
+    codes, texts = values
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    order = np.argsort(-counts, kind="stable")[:most_levels]
+    levels = sorted(texts[i] for i in order)
+    if not levels or (len(texts) == 1 and counts.sum() == len(codes)):
+        return None
+    return CategoryEncoding(name, levels, len(texts) - len(levels))
+
+
+def fit_dates(name: str, dates: Array, n_bins: int) -> DateEncoding | None:
+    """The encoding of dates (n,), of the calendar parts that are not constant."""
+    parts = [fit_numbers(part, calendar_part(dates, part), n_bins) for part in PARTS]
+    varying = [part for part in parts if part is not None and len(part.values) > 1]
+    return DateEncoding(name, varying) if varying else None
+
+
+def as_values(encoding: Encoding) -> dict[str, Any]:
+    """An encoding as plain values, which a file can hold; `from_values` is the way back."""
+    values = {field.name: getattr(encoding, field.name) for field in fields(encoding)}
+    if isinstance(encoding, DateEncoding):
+        values["parts"] = [as_values(part) for part in encoding.parts]
+    return {"kind": encoding.kind.value, **values}
+
+
+def from_values(values: dict[str, Any]) -> Encoding:
+    """The encoding of plain values.
+
+    Raises
+    ------
+    ValueError
+        They are not those of an encoding.
+    """
+    classes: dict[str, Any] = {
+        cls.kind.value: cls for cls in (NumberEncoding, CategoryEncoding, DateEncoding)
+    }
+    try:
+        rest = dict(values)
+        cls = classes[rest.pop("kind")]
+        if cls is DateEncoding:
+            rest["parts"] = [from_values(part) for part in rest["parts"]]
+        encoding: Encoding = cls(**rest)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{values!r:.200} is no encoding of a column") from error
+    _check(encoding)
+    return encoding
+
+
+def _check(encoding: Encoding) -> None:
+    """Check that an encoding's values fit each other."""
+    if isinstance(encoding, NumberEncoding):
+        vectors = (encoding.values, encoding.scores, encoding.edges)
+        whole = all(
+            isinstance(v, np.ndarray) and v.ndim == 1 and v.dtype == np.float64 for v in vectors
+        )
+        if not (
+            whole
+            and len(encoding.values) == len(encoding.scores) > 0
+            and all(np.isfinite(v).all() for v in vectors)
+            and np.all(np.diff(encoding.values) > 0)
+            and np.all(np.diff(encoding.edges) > 0)
+        ):
+            raise ValueError(f"the quantiles of column {encoding.name!r} are not whole")
+    elif isinstance(encoding, CategoryEncoding):
+        levels = encoding.levels
+        if not (isinstance(levels, list) and all(isinstance(level, str) for level in levels)):
+            raise ValueError(f"the levels of column {encoding.name!r} are not all str")

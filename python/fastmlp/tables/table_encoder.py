@@ -1,0 +1,136 @@
+"""A table as the matrix that a network is given of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastmlp.core.typing import Array
+from fastmlp.core.warnings import warn
+from fastmlp.tables.encodings import (
+    Encoding,
+    as_values,
+    fit_categories,
+    fit_dates,
+    fit_numbers,
+    from_values,
+    read_values,
+)
+from fastmlp.tables.reading import Kind, Table
+
+_BINS = 16
+_MOST_BIN_COLUMNS = 4096  # of all numbers together: beyond it there are fewer bins, or none
+_MOST_LEVELS = 255  # of a category, as many as HistGradientBoosting takes
+
+# The mean squared length of an encoded row. Weights of the first layer are drawn with this as their
+# fan-in: the networks learn at the same pace however many columns there are.
+ENERGY = 256.0
+
+
+@dataclass(frozen=True, eq=False)
+class TableEncoder:
+    """What each column of a table becomes, and the factor on all of it.
+
+    Attributes
+    ----------
+    names : list of str
+    columns : list of Encoding or None
+        None of a column that says nothing: constant, or missing throughout.
+    scale : float
+    """
+
+    names: list[str]
+    columns: list[Encoding | None]
+    scale: float
+
+    @property
+    def width(self) -> int:
+        """Columns of the matrix."""
+        return sum(column.width for column in self.columns if column is not None)
+
+    def summary(self) -> str:
+        """What each column becomes, a line for each."""
+        kinds = ["left out" if c is None else c.kind.value for c in self.columns]
+        becomes = ["constant: says nothing" if c is None else c.describe() for c in self.columns]
+        rows = list(zip(self.names, kinds, becomes, strict=True))
+        rows.insert(0, ("column", "kind", "becomes"))
+        widths = [min(max(len(row[i]) for row in rows), 40) for i in range(2)]
+        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows]
+        return "\n".join([*lines, f"{len(self.columns)} columns become {self.width} numbers."])
+
+    def to_values(self) -> dict[str, Any]:
+        """Plain values, which a file can hold."""
+        columns = [column and as_values(column) for column in self.columns]
+        return {"names": self.names, "columns": columns, "scale": self.scale}
+
+    @classmethod
+    def from_values(cls, values: Any) -> "TableEncoder":
+        """The encoder of plain values.
+
+        Raises
+        ------
+        ValueError
+            They are not those of an encoder.
+        """
+        try:
+            names, columns, scale = values["names"], values["columns"], float(values["scale"])
+            encoder = cls(
+                list(names), [column and from_values(column) for column in columns], scale
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{values!r:.200} is no encoder of a table") from error
+        if len(encoder.names) != len(encoder.columns) or not 0 < scale < np.inf:
+            raise ValueError("the encoder of the table is not whole")
+        return encoder
+
+    def transform(self, table: Table) -> Array:
+        """The matrix of a table, float32 (n, width)."""
+        out = np.empty((table.n, self.width), np.float32)
+        first = 0
+        for i, column in enumerate(self.columns):
+            if column is None:
+                continue
+            beyond = first + column.width
+            column.encode(read_values(table, i, column.kind), out[:, first:beyond])
+            first = beyond
+        out *= np.float32(self.scale)
+        return out
+
+
+def fit_encoder(table: Table, kinds: Sequence[Kind]) -> TableEncoder:
+    """Learn the encodings of a table's columns.
+
+    Parameters
+    ----------
+    table : Table
+    kinds : sequence of Kind
+        One for each column.
+    """
+    numbers = sum(kind is not Kind.CATEGORY for kind in kinds)
+    bins = min(_BINS, _MOST_BIN_COLUMNS // max(numbers, 1))
+    columns: list[Encoding | None] = []
+    infinite = []
+    for i, kind in enumerate(kinds):
+        values: Any = read_values(table, i, kind)
+        name = table.label(i)
+        if kind is Kind.CATEGORY:
+            columns.append(fit_categories(name, values, _MOST_LEVELS))
+        elif kind is Kind.DATE:
+            columns.append(fit_dates(name, values, bins))
+        else:
+            columns.append(fit_numbers(name, values, bins))
+            if np.isinf(values).any():
+                infinite.append(name)
+    if infinite:
+        warn(
+            f"Infinite values in {', '.join(map(repr, infinite))}: they count as the smallest and "
+            "the largest numbers of the column."
+        )
+    names = [table.label(i) for i in range(table.width)]
+    encoder = TableEncoder(names, columns, 1.0)
+    if encoder.width == 0:
+        raise ValueError("No column of X has two different values: there is nothing to learn from.")
+    encoded = encoder.transform(table)
+    energy = float(encoded.var(axis=0, dtype=np.float64).sum())
+    return TableEncoder(names, columns, float(np.sqrt(ENERGY / energy)))
