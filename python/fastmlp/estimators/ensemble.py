@@ -1,12 +1,12 @@
 """Networks that are trained side by side on one matrix, each validated on rows of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from math import cos, log2, pi
 from threading import Event
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array, Order
 from fastmlp.core.warnings import warn
 from fastmlp.estimators.validation import ValidationInput
+from fastmlp.tables.table_encoder import EncodedRows
 from fastmlp.training.checkpoint import Checkpoint
 from fastmlp.training.training import Training, Watcher, Watchers
 
@@ -39,11 +40,31 @@ class Plan:
     stop: Event = field(default_factory=Event)
 
 
+class Sample(NamedTuple):
+    """What all rows have besides their features, and how predictions of them are judged.
+
+    Attributes
+    ----------
+    y : ndarray of shape (n,) or (n, n_outputs)
+    weight : ndarray of shape (n,) or None
+    score : callable
+        Of a network, X, y and sample weights: the higher, the better.
+    classes : ndarray of shape (n_classes,) or None
+        None of a regressor.
+    """
+
+    y: Array
+    weight: Array | None
+    score: Callable[..., float]
+    classes: Array | None = None
+
+
 class _Member(Watcher):
     """Ends the training of one member, and says how far along it is."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.calls_per_epoch = 1
         self.began = monotonic()
 
     def rate(self, epoch: int) -> float:
@@ -51,17 +72,17 @@ class _Member(Watcher):
 
         Holzmüller, Grinsztajn & Steinwart (NeurIPS 2024). Where time is short it runs out sooner.
         """
-        share = (epoch + 0.5) / self.plan.epochs
+        share = (epoch + 0.5) / (self.plan.epochs * self.calls_per_epoch)
         share = min(max(share, (monotonic() - self.began) / self.plan.seconds), 1.0)
         return max(self.plan.rate * (1 - cos(2 * pi * log2(1 + 15 * share))) / 2, 1e-9)
 
+    def is_to_stop(self) -> bool:
+        """Whether training was stopped, or its time is over."""
+        return self.plan.stop.is_set() or monotonic() - self.began > self.plan.seconds
+
     def epoch_ended(self, training: Training) -> bool:
         """Whether it was the last one."""
-        return (
-            training.n_iter >= self.plan.epochs
-            or self.plan.stop.is_set()
-            or monotonic() - self.began > self.plan.seconds
-        )
+        return training.n_iter >= self.plan.epochs or self.is_to_stop()
 
 
 def assign_folds(
@@ -75,25 +96,79 @@ def assign_folds(
 
 
 def train_member(
-    member: Any, X: Array, y: Array, weight: Array | None, validation: ValidationInput, plan: Plan
+    member: Any, encoded: EncodedRows, sample: Sample, validation: ValidationInput, plan: Plan
 ) -> Any:
     """Train one network; the parameters are those of its best epoch on the validation rows."""
     watcher = _Member(plan)
     member.learning_rate = watcher.rate
-    training = member._begin(X, y, weight, validation, Checkpoint(None, 1))
-    training.watchers = Watchers([watcher])
-    blocks = training.run()
-    vars(member).update(member._parameter_attributes(blocks))
+    if encoded.matrix is None:
+        _train_in_blocks(member, encoded, sample, validation, watcher)
+    else:
+        member.early_stopping = True
+        training = member._begin(
+            encoded.matrix, sample.y, sample.weight, validation, Checkpoint(None, 1)
+        )
+        training.watchers = Watchers([watcher])
+        blocks = training.run()
+        vars(member).update(member._parameter_attributes(blocks))
     # what was needed for training only, a file could not hold
     member.set_params(learning_rate="constant", scoring=None, init="glorot_uniform")
     return member
 
 
+def _train_in_blocks(
+    member: Any,
+    encoded: EncodedRows,
+    sample: Sample,
+    validation: ValidationInput,
+    watcher: _Member,
+) -> None:
+    """The same for rows that are too many to be encoded at once: `partial_fit` block by block."""
+    plan = watcher.plan
+    random = np.random.RandomState(member.random_state)
+    rows, validation = _held_out(encoded, sample, validation, random)
+    classes = {} if sample.classes is None else {"classes": sample.classes}
+    n_blocks = -(-len(rows) // encoded.block)
+    watcher.calls_per_epoch = n_blocks
+    best, scores = -np.inf, []
+    for _ in range(plan.epochs):
+        random.shuffle(rows)
+        for block in np.array_split(rows, n_blocks):
+            weight = None if sample.weight is None else sample.weight[block]
+            member.partial_fit(
+                encoded.take(block), sample.y[block], sample_weight=weight, **classes
+            )
+            if watcher.is_to_stop():
+                break
+        scores.append(sample.score(member, *validation[:3]))
+        if scores[-1] > best:
+            best, blocks = scores[-1], member._blocks()
+        if watcher.is_to_stop():
+            break
+    vars(member).update(member._parameter_attributes(blocks), n_iter_=len(scores))
+    member.validation_scores_ = scores
+    vars(member).pop("_optimizer", None)
+
+
+def _held_out(
+    encoded: EncodedRows, sample: Sample, validation: ValidationInput, random: np.random.RandomState
+) -> tuple[Order, ValidationInput]:
+    """The rows to train on, and a sample of those that are held out, encoded."""
+    n = len(sample.y)
+    if validation.rows is None:
+        return np.arange(n), validation
+    train = np.delete(np.arange(n), validation.rows)
+    some = validation.rows
+    if len(some) > encoded.block:
+        some = random.choice(some, encoded.block, replace=False)
+    weight = None if sample.weight is None else sample.weight[some]
+    return train, ValidationInput(encoded.take(some), sample.y[some], weight)
+
+
 def train_members(
     members: Sequence[Any],
-    X: Array,
-    ys: Sequence[Array],
-    weight: Array | None,
+    encoded: EncodedRows,
+    samples: Sequence[Sample],
     validations: Sequence[ValidationInput],
     plan: Plan,
     n_jobs: int | None,
@@ -103,9 +178,8 @@ def train_members(
     Parameters
     ----------
     members : sequence of MLPClassifier or MLPRegressor
-    X : ndarray of shape (n, n_features)
-    ys : sequence of ndarray of shape (n,) or (n, n_outputs)
-    weight : ndarray of shape (n,) or None
+    encoded : EncodedRows
+    samples : sequence of Sample
     validations : sequence of ValidationInput
     plan : Plan
         An interrupt from the keyboard stops it: members that have not begun are then left out.
@@ -124,7 +198,7 @@ def train_members(
     def train(i: int) -> Any:
         if plan.stop.is_set() and i > 0:
             return None
-        return train_member(members[i], X, ys[i], weight, validations[i], plan)
+        return train_member(members[i], encoded, samples[i], validations[i], plan)
 
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(train, i) for i in range(len(members))]

@@ -1,6 +1,6 @@
 """What the tabular classifier and regressor share: a table as it comes, an ensemble of networks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from numbers import Integral
 from typing import Any, ClassVar, NamedTuple, Self
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from fastmlp.core.rules import (
     Attribute,
@@ -25,12 +25,18 @@ from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array
 from fastmlp.estimators.attributes import FEATURES, count
 from fastmlp.estimators.base import VersionMixin, all_or_nothing, check_sample_weight
-from fastmlp.estimators.ensemble import Plan, assign_folds, train_members
+from fastmlp.estimators.ensemble import Plan, Sample, assign_folds, train_members
 from fastmlp.estimators.parameters import MLP_PARAMETERS, positive
 from fastmlp.estimators.validation import ValidationInput
 from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.tables.reading import Kind, Table
-from fastmlp.tables.table_encoder import ENERGY, TableEncoder, fit_encoder
+from fastmlp.tables.table_encoder import (
+    ENERGY,
+    EncodedRows,
+    TableEncoder,
+    encoded_blocks,
+    fit_encoder,
+)
 
 _FOLDS = 10
 _STATISTICS_ROWS = 200_000  # are enough for quantiles and levels
@@ -124,13 +130,16 @@ class Targets(NamedTuple):
     of_members : list of ndarray of shape (n,) or (n, n_outputs)
         One for each kind of network; several quantiles have one each.
     n_outputs : int
-    strata : ndarray of shape (n,) or None
-        The classes, by which folds are made.
+    score : callable
+        Of a network, X, y and sample weights: the higher, the better.
+    classes : ndarray of shape (n_classes,) or None
+        As the networks know them; None of a regressor.
     """
 
     of_members: list[Array]
     n_outputs: int
-    strata: Array | None = None
+    score: Callable[..., float]
+    classes: Array | None = None
 
 
 class TabularMLP(SavableMixin, VersionMixin, BaseEstimator):
@@ -172,7 +181,7 @@ class TabularMLP(SavableMixin, VersionMixin, BaseEstimator):
         return sample_weight
 
     def _calibrate(
-        self, encoded: Array, codes: Array, held_out: list[Any], weight: Array | None
+        self, encoded: EncodedRows, codes: Array, held_out: list[Any], weight: Array | None
     ) -> None:
         """Learn from predictions of rows that each network was not trained on."""
 
@@ -256,20 +265,20 @@ class TabularMLP(SavableMixin, VersionMixin, BaseEstimator):
         self.encoder_ = fit_encoder(some, kinds)
         if self.verbose:
             print(self.summary())
-        encoded = self.encoder_.transform(table)
         weight = self._weigh(targets.of_members[0], weight)
+        encoded = EncodedRows(table, self.encoder_)
         self._train(encoded, targets, weight, given, random)
 
     def _train(
         self,
-        encoded: Array,
+        encoded: EncodedRows,
         targets: Targets,
         weight: Array | None,
         given: ValidationInput,
         random: np.random.RandomState,
     ) -> None:
         """Train the networks."""
-        n = len(encoded)
+        n = encoded.table.n
         kinds = len(targets.of_members)
         validations = self._validations(n, targets, given, random)
         hidden = self.hidden_layer_sizes
@@ -285,15 +294,10 @@ class TabularMLP(SavableMixin, VersionMixin, BaseEstimator):
         if self.max_time is not None:
             side_by_side = min(n_threads(self.n_jobs), len(networks))
             plan.seconds = float(self.max_time) * side_by_side / len(networks)
-        self.estimators_ = train_members(
-            networks,
-            encoded,
-            targets.of_members * self.n_ensemble,
-            weight,
-            validations,
-            plan,
-            self.n_jobs,
-        )
+        samples = [
+            Sample(y, weight, targets.score, targets.classes) for y in targets.of_members
+        ] * self.n_ensemble
+        self.estimators_ = train_members(networks, encoded, samples, validations, plan, self.n_jobs)
         self.n_iter_ = max(member.n_iter_ for member in self.estimators_)
         if self.verbose:
             for i, member in enumerate(self.estimators_):
@@ -322,9 +326,11 @@ class TabularMLP(SavableMixin, VersionMixin, BaseEstimator):
             encoded = self.encoder_.transform(table)
             return [ValidationInput(encoded, y, weight) for y in ys] * self.n_ensemble
         n_folds = min(_FOLDS, max(2, n // 3))
+        one_label = targets.classes is not None and targets.of_members[0].ndim == 1
+        strata = targets.of_members[0] if one_label else None
         folds: list[Any] = []
         while len(folds) < self.n_ensemble:
-            folds += assign_folds(n, n_folds, targets.strata, random)
+            folds += assign_folds(n, n_folds, strata, random)
         return [
             ValidationInput(rows=rows) for rows in folds[: self.n_ensemble] for _ in range(kinds)
         ]
@@ -343,7 +349,6 @@ class TabularMLP(SavableMixin, VersionMixin, BaseEstimator):
             "batch_size": min(int(batch), trained),
             "max_iter": self._epochs(n),
             "n_iter_no_change": np.inf,
-            "early_stopping": True,
             "random_state": seed,
         }
 
@@ -402,10 +407,9 @@ class TabularMLP(SavableMixin, VersionMixin, BaseEstimator):
             )
         return table
 
-    def _encode(self, X: Any) -> Array:
-        """User's X as the networks are given it."""
-        check_is_fitted(self)
-        return self.encoder_.transform(self._table(X))
+    def _encoded(self, X: Any) -> Iterator[Array]:
+        """User's X as the networks are given it, some rows at a time."""
+        return encoded_blocks(self._table(X), self.encoder_)
 
     def _check_whole(self) -> None:
         """Check that all attributes fit each other."""

@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from fastmlp.core.rules import Attribute, Parameter, boolean, real
+from fastmlp.core.rules import Attribute, Parameter, boolean
 from fastmlp.core.typing import Array
 from fastmlp.estimators.attributes import CLASSES, number
 from fastmlp.estimators.base import snapshot
@@ -25,6 +25,7 @@ from fastmlp.estimators.tabular import (
     Targets,
 )
 from fastmlp.exchange.registry import register
+from fastmlp.tables.table_encoder import EncodedRows
 
 
 def brier_score(network: Any, X: Array, y: Array, sample_weight: Array | None = None) -> float:
@@ -86,12 +87,6 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
 
     _parameters: ClassVar[dict[str, Parameter]] = {
         **TABULAR_PARAMETERS,
-        "label_smoothing": Parameter(
-            real(0, 1),
-            "float",
-            """Share of each target that is spread over all classes, in [0, 1). It makes the
-            classes a little more accurate; without it the probabilities are a little better.""",
-        ),
         "class_weight": CLASSIFIER_PARAMETERS["class_weight"],
     }
     _attributes: ClassVar[dict[str, Attribute]] = {
@@ -114,7 +109,6 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         learning_rate_init: float = 0.004,
         batch_size: int | str = "auto",
         max_iter: int | str = "auto",
-        label_smoothing: float = 0.1,
         class_weight: Any = None,
         categorical_features: Any = "from_dtype",
         max_time: float | None = None,
@@ -127,7 +121,6 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         self.learning_rate_init = learning_rate_init
         self.batch_size = batch_size
         self.max_iter = max_iter
-        self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         self.categorical_features = categorical_features
         self.max_time = max_time
@@ -141,7 +134,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         if self._is_multilabel:
             codes = self._label_matrix(y)
             self.classes_ = np.arange(codes.shape[1])
-            return Targets([codes], codes.shape[1])
+            return Targets([codes], codes.shape[1], brier_score, self.classes_)
         y = column_or_1d(y, warn=True)
         self.classes_, codes = np.unique(y, return_inverse=True)
         n = len(self.classes_)
@@ -149,7 +142,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
             raise ValueError(
                 f"y has one class, {self.classes_[0]!r}: there must be two or more classes."
             )
-        return Targets([codes], 1 if n == 2 else n, codes)
+        return Targets([codes], 1 if n == 2 else n, brier_score, np.arange(n))
 
     def _encode_y_val(self, y: Any) -> list[Array]:
         if self._is_multilabel:
@@ -179,16 +172,14 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         return weights if sample_weight is None else weights * sample_weight
 
     def _new_members(self, parameters: dict[str, Any]) -> list[Any]:
-        return [
-            MLPClassifier(label_smoothing=self.label_smoothing, scoring=brier_score, **parameters)
-        ]
+        return [MLPClassifier(scoring=brier_score, **parameters)]
 
     def _calibrate(
-        self, encoded: Array, codes: Array, held_out: list[Any], weight: Array | None
+        self, encoded: EncodedRows, codes: Array, held_out: list[Any], weight: Array | None
     ) -> None:
         self.temperature_ = 1.0
         pairs = [
-            (member.predict_proba(encoded[rows]), rows)
+            (member.predict_proba(encoded.take(rows)), rows)
             for member, rows in zip(self.estimators_, held_out, strict=True)
             if rows is not None
         ]
@@ -231,13 +222,14 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         """
         check_is_fitted(self)
         fitted = snapshot(self)
-        encoded = fitted._encode(X)
-        cooled = [
-            fitted._cool(member.predict_proba(encoded), fitted.temperature_)
-            for member in fitted.estimators_
-        ]
-        mean: Array = np.mean(cooled, axis=0)
-        return mean
+        parts = []
+        for encoded in fitted._encoded(X):
+            cooled = [
+                fitted._cool(member.predict_proba(encoded), fitted.temperature_)
+                for member in fitted.estimators_
+            ]
+            parts.append(np.mean(cooled, axis=0))
+        return np.concatenate(parts)
 
     def predict(self, X: Any) -> Array:
         """Predict class labels.

@@ -25,6 +25,14 @@ from fastmlp.exchange.registry import register
 _quantile = real(0, 1, "()")
 
 
+def _r2_score(network: Any, X: Array, y: Array, sample_weight: Array | None = None) -> float:
+    return float(network.score(X, y, sample_weight))
+
+
+def _minus_loss(network: Any, X: Array, y: Array, sample_weight: Array | None = None) -> float:
+    return -float(network.loss_and_gradient(X, y, sample_weight)[0])
+
+
 @register
 @documented
 class TabularMLPRegressor(RegressorMixin, TabularMLP):
@@ -139,7 +147,8 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         else:
             spread = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=sample_weight))
             self._shift, self._scale = mean, np.where(spread > 0, spread, 1.0)
-        return Targets([self._scaled(y)] * kinds, y.shape[1])
+        score = _r2_score if self.loss == "squared_error" else _minus_loss
+        return Targets([self._scaled(y)] * kinds, y.shape[1], score)
 
     def _encode_y_val(self, y: Any) -> list[Array]:
         return [self._scaled(self._checked(y, "y_val"))] * len(self._quantiles())
@@ -185,16 +194,13 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         """
         check_is_fitted(self)
         fitted = snapshot(self)
-        encoded = fitted._encode(X)
-        n = len(encoded)
-        members = fitted.estimators_
         kinds = len(fitted._quantiles())
-        columns = []
-        for kind in range(kinds):
-            chosen = members[kind::kinds]
-            total = sum(member.predict(encoded).astype(np.float64) for member in chosen)
-            columns.append((total / len(chosen)).reshape(n, -1))
-        predicted = np.hstack(columns) * fitted._scale + fitted._shift
+        parts = []
+        for encoded in fitted._encoded(X):
+            every = [m.predict(encoded).reshape(len(encoded), -1) for m in fitted.estimators_]
+            columns = [np.mean(every[k::kinds], axis=0, dtype=np.float64) for k in range(kinds)]
+            parts.append(np.hstack(columns))
+        predicted = np.concatenate(parts) * fitted._scale + fitted._shift
         if kinds > 1:  # quantiles do not cross
             order = np.argsort(np.argsort(fitted._quantiles()))
             predicted = np.sort(predicted, axis=1)[:, order]

@@ -1,12 +1,12 @@
 """A table as the matrix that a network is given of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fastmlp.core.typing import Array
+from fastmlp.core.typing import Array, Order
 from fastmlp.core.warnings import warn
 from fastmlp.tables.encodings import (
     Encoding,
@@ -22,6 +22,8 @@ from fastmlp.tables.reading import Kind, Table
 _BINS = 16
 _MOST_BIN_COLUMNS = 4096  # of all numbers together: beyond it there are fewer bins, or none
 _MOST_LEVELS = 255  # of a category, as many as HistGradientBoosting takes
+
+_ENERGY_ROWS = 20_000  # are enough for the mean length of a row
 
 # The mean squared length of an encoded row. Weights of the first layer are drawn with this as their
 # fan-in: the networks learn at the same pace however many columns there are.
@@ -98,6 +100,48 @@ class TableEncoder:
         return out
 
 
+# A larger matrix is not made: rows are encoded in blocks when they are needed.
+_MOST_BYTES = 256 << 20
+_BLOCK_BYTES, _BLOCK_ROWS = 64 << 20, 65_536
+
+
+class EncodedRows:
+    """The rows of a table as networks are given them: all at once, or block by block if too many.
+
+    Parameters
+    ----------
+    table : Table
+    encoder : TableEncoder
+
+    Attributes
+    ----------
+    matrix : ndarray of shape (n, width), or None
+        All rows, unless they are too many.
+    block : int
+        How many rows are to be taken at once.
+    """
+
+    def __init__(self, table: Table, encoder: TableEncoder) -> None:
+        self.table, self.encoder = table, encoder
+        row = 4 * encoder.width
+        self.block = int(np.clip(_BLOCK_BYTES // row, 1, _BLOCK_ROWS))
+        self.matrix = encoder.transform(table) if table.n * row <= _MOST_BYTES else None
+
+    def take(self, rows: Order) -> Array:
+        """Some rows, float32 (n_rows, width)."""
+        if self.matrix is not None:
+            return self.matrix[rows]
+        return self.encoder.transform(self.table.rows(rows))
+
+
+def encoded_blocks(table: Table, encoder: TableEncoder) -> Iterator[Array]:
+    """All rows, some at a time, in their order."""
+    block = int(np.clip(_BLOCK_BYTES // (4 * encoder.width), 1, _BLOCK_ROWS))
+    for first in range(0, table.n, block):
+        part = table if table.n <= block else table.rows(slice(first, first + block))
+        yield encoder.transform(part)
+
+
 def fit_encoder(table: Table, kinds: Sequence[Kind]) -> TableEncoder:
     """Learn the encodings of a table's columns.
 
@@ -131,6 +175,6 @@ def fit_encoder(table: Table, kinds: Sequence[Kind]) -> TableEncoder:
     encoder = TableEncoder(names, columns, 1.0)
     if encoder.width == 0:
         raise ValueError("No column of X has two different values: there is nothing to learn from.")
-    encoded = encoder.transform(table)
+    encoded = encoder.transform(table.rows(slice(None, None, 1 + table.n // _ENERGY_ROWS)))
     energy = float(encoded.var(axis=0, dtype=np.float64).sum())
     return TableEncoder(names, columns, float(np.sqrt(ENERGY / energy)))
