@@ -213,29 +213,33 @@ def fit_numbers(name: str, values: Array, n_bins: int) -> NumberEncoding | None:
     # infinities have ranks as all numbers have, but take no part in interpolation
     limit = np.finfo(np.float64).max
     present = np.clip(present, -limit, limit)
-    places = np.linspace(0, n - 1, min(n, _QUANTILES)).round().astype(int)
-    grid = np.unique(present[places])
+    grid = _quantiles(present, min(n, _QUANTILES))
     ranks = (np.searchsorted(present, grid) + np.searchsorted(present, grid, "right")) / 2
     scores = ndtri(np.clip(ranks / n, 0.5 / n, 1 - 0.5 / n))
     return NumberEncoding(name, grid, scores, _bin_edges(present, n_bins), tells_missing)
 
 
 def _bin_edges(present: Array, n_bins: int) -> Array:
-    """The edges of quantile bins of sorted values; fewer bins where many values are the same."""
-    none = np.empty(0)
+    """The edges of quantile bins of sorted values.
+
+    A value that many rows have is one edge for several quantiles; the edges so saved are quantiles
+    of the values between.
+    """
     if n_bins < 2:
-        return none
-    edges = np.unique(np.quantile(present, np.linspace(0, 1, n_bins + 1), method="nearest"))
-    if len(edges) < 3:  # one value has nearly all rows: bins for the others
-        rest = present[present != present[len(present) // 2]]
-        if len(rest) == 0:
-            return none
-        ends = [present[0], present[-1]]
-        quartiles = np.quantile(rest, np.linspace(0, 1, 5), method="nearest")
-        edges = np.unique(np.concatenate([ends, quartiles]))
+        return np.empty(0)
+    edges = _quantiles(present, n_bins + 1)
+    if len(edges) <= n_bins:
+        rest = present[~np.isin(present, edges)]
+        edges = np.union1d(edges, _quantiles(rest, n_bins + 1 - len(edges)))
     if len(edges) < 3 or not np.isfinite(edges[-1] - edges[0]):
-        return none
+        return np.empty(0)
     return edges
+
+
+def _quantiles(values: Array, count: int) -> Array:
+    """Different ones of so many quantiles of sorted values, which are some of them."""
+    places = np.linspace(0, len(values) - 1, count).round().astype(int)
+    return np.unique(values[places]) if len(values) else values
 
 
 def fit_categories(
