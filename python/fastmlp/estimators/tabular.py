@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import validate_data
 
+from fastmlp.core.files import prefixed_errors
 from fastmlp.core.rules import (
     Attribute,
     Parameter,
@@ -24,11 +25,18 @@ from fastmlp.core.rules import (
 from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array
 from fastmlp.estimators.attributes import FEATURES, count
-from fastmlp.estimators.base import VersionMixin, all_or_nothing, check_sample_weight
+from fastmlp.estimators.base import (
+    VersionMixin,
+    all_or_nothing,
+    check_sample_weight,
+    snapshot,
+)
 from fastmlp.estimators.ensemble import Plan, Sample, assign_folds, train_members
 from fastmlp.estimators.parameters import MLP_PARAMETERS, positive
 from fastmlp.estimators.validation import ValidationInput
 from fastmlp.exchange.model_files import SavableMixin
+from fastmlp.exchange.onnx_tables import OnnxTableMixin
+from fastmlp.exchange.values import FittedEnsemble
 from fastmlp.tables.reading import Kind, Table
 from fastmlp.tables.table_encoder import (
     ENERGY,
@@ -142,7 +150,7 @@ class Targets(NamedTuple):
     classes: Array | None = None
 
 
-class TabularMLP(SavableMixin, VersionMixin, BaseEstimator):
+class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
     """Fits an ensemble to a table. The subclasses say what y means."""
 
     _parameters: ClassVar[dict[str, Parameter]]
@@ -184,6 +192,10 @@ class TabularMLP(SavableMixin, VersionMixin, BaseEstimator):
         self, encoded: EncodedRows, codes: Array, held_out: list[Any], weight: Array | None
     ) -> None:
         """Learn from predictions of rows that each network was not trained on."""
+
+    def _combined(self, ensemble: FittedEnsemble) -> FittedEnsemble:
+        """The value for other runtimes, with how the networks' outputs become a prediction."""
+        raise NotImplementedError
 
     # --- fitting ---------------------------------------------------------------------------------
 
@@ -419,6 +431,17 @@ class TabularMLP(SavableMixin, VersionMixin, BaseEstimator):
             raise ValueError("the networks do not fit each other and the encoder")
         if len(self.encoder_.columns) != self.n_features_in_:
             raise ValueError("the encoder does not fit n_features_in_")
+
+    def _fitted_ensemble(self) -> FittedEnsemble:
+        """The encoder and the networks as other runtimes are told of them."""
+        check_is_fitted(self)
+        fitted = snapshot(self)
+        with prefixed_errors("The ensemble is not whole"):
+            fitted._check_whole()
+        networks = [member._fitted_network() for member in fitted.estimators_]
+        has_names = hasattr(fitted, "feature_names_in_")
+        name = type(fitted).__name__
+        return fitted._combined(FittedEnsemble(name, fitted.encoder_, has_names, networks))
 
     def summary(self) -> str:
         """Describe what each column became, and the networks.

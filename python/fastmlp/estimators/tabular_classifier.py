@@ -25,6 +25,7 @@ from fastmlp.estimators.tabular import (
     Targets,
 )
 from fastmlp.exchange.registry import register
+from fastmlp.exchange.values import FittedEnsemble
 from fastmlp.tables.table_encoder import EncodedRows
 
 
@@ -197,6 +198,9 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
 
         found = minimize_scalar(loss, bounds=(np.log(0.25), np.log(4)), method="bounded")
         self.temperature_ = float(np.exp(found.x))
+
+    def _combined(self, ensemble: FittedEnsemble) -> FittedEnsemble:
+        return ensemble._replace(classes=self.classes_, temperature=self.temperature_)
 
     def _cool(self, probabilities: Array, temperature: float) -> Array:
         """Probabilities (n, n_classes) whose logarithms are divided by a temperature."""

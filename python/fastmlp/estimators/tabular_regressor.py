@@ -21,6 +21,7 @@ from fastmlp.estimators.tabular import (
     Targets,
 )
 from fastmlp.exchange.registry import register
+from fastmlp.exchange.values import FittedEnsemble
 
 _quantile = real(0, 1, "()")
 
@@ -175,6 +176,14 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
             for quantile in self._quantiles()
         ]
 
+    def _ranks(self) -> Array | None:
+        """The places of several quantiles in ascending order: they do not cross. Else None."""
+        quantiles = self._quantiles()
+        return np.argsort(np.argsort(quantiles)) if len(quantiles) > 1 else None
+
+    def _combined(self, ensemble: FittedEnsemble) -> FittedEnsemble:
+        return ensemble._replace(scale=self._scale, shift=self._shift, ranks=self._ranks())
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
@@ -201,7 +210,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
             columns = [np.mean(every[k::kinds], axis=0, dtype=np.float64) for k in range(kinds)]
             parts.append(np.hstack(columns))
         predicted = np.concatenate(parts) * fitted._scale + fitted._shift
-        if kinds > 1:  # quantiles do not cross
-            order = np.argsort(np.argsort(fitted._quantiles()))
-            predicted = np.sort(predicted, axis=1)[:, order]
+        ranks = fitted._ranks()
+        if ranks is not None:
+            predicted = np.sort(predicted, axis=1)[:, ranks]
         return predicted[:, 0] if predicted.shape[1] == 1 else predicted

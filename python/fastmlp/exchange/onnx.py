@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from copy import copy
 from importlib import import_module
 from numbers import Integral
 from typing import Any, TypeAlias
@@ -13,10 +14,11 @@ from fastmlp.core.files import prefixed_errors, replace_file
 from fastmlp.core.typing import Array
 from fastmlp.exchange.values import FittedNetwork, Layer, Task
 
-# name, type and shape of an output
+# name, type and shape of an input or output
 Result: TypeAlias = tuple[str, int, list[str | int]]
 
 OPSET = 17
+ML_OPSET = 3  # of the domain ai.onnx.ml, in which preprocessing has operators
 _IR_VERSION = 8  # the format that came with this opset
 
 
@@ -73,10 +75,9 @@ class OnnxMixin:
         network = self._fitted_network()
         onnx = package("onnx")
         chosen = _chosen_dtype(network, X, dtype)
-        model = _model(onnx, network, chosen)
-        if path is not None:
-            replace_file(path, model.SerializeToString())
-        return model
+        graph, results = network_graph(onnx, network, chosen)
+        inputs: list[Result] = [("X", graph.type(chosen), ["N", network.n_features])]
+        return graph.model(network.name, inputs, results, path)
 
 
 def package(name: str) -> Any:
@@ -110,41 +111,20 @@ def _chosen_dtype(network: FittedNetwork, X: Any, dtype: Any) -> type[np.floatin
     return found
 
 
-def _model(onnx: Any, network: FittedNetwork, dtype: type[np.floating[Any]]) -> Any:
-    graph, results = network_graph(onnx, network, dtype)
-    value = onnx.helper.make_tensor_value_info
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes,
-            network.name,
-            [value("X", graph.type(dtype), ["N", network.n_features])],
-            [value(*result) for result in results],
-            graph.constants,
-        ),
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
-        ir_version=_IR_VERSION,
-        producer_name="fastmlp",
-    )
-    onnx.checker.check_model(model, full_check=True)
-    return model
-
-
 def network_graph(
     onnx: Any, network: FittedNetwork, dtype: type[np.floating[Any]]
-) -> tuple["_Graph", list[Result]]:
+) -> tuple["Graph", list[Result]]:
     """The nodes from the input `X` to the results, all of this type, and the results."""
     network = network.astype(dtype)
-    graph = _Graph(onnx, dtype)
-    outputs = "X"
-    for layer in network.layers:
-        outputs = graph.layer(outputs, layer)
+    graph = Graph(onnx, dtype)
+    outputs = graph.layers("X", network.layers)
     if network.task is not Task.REGRESSION:
         return graph, _decision(graph, network, outputs)
     name = graph.node("Identity", outputs, output="variable")
     return graph, [(name, graph.type(dtype), ["N", network.n_outputs])]
 
 
-class _Graph:
+class Graph:
     """An ONNX graph in the making; its values are named by numbers."""
 
     def __init__(self, onnx: Any, dtype: npt.DTypeLike) -> None:
@@ -152,6 +132,41 @@ class _Graph:
         self.dtype = dtype
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+
+    def typed(self, dtype: npt.DTypeLike) -> "Graph":
+        """The same graph, to which nodes with constants of another type are added."""
+        graph = copy(self)
+        graph.dtype = dtype
+        return graph
+
+    def model(
+        self,
+        name: str,
+        inputs: list[Result],
+        results: list[Result],
+        path: str | os.PathLike[str] | None,
+        *,
+        with_ml: bool = False,
+    ) -> Any:
+        """The model of this graph, checked and written; `with_ml` has operators of ai.onnx.ml."""
+        helper = self.onnx.helper
+        domains = {"": OPSET, "ai.onnx.ml": ML_OPSET} if with_ml else {"": OPSET}
+        model = helper.make_model(
+            helper.make_graph(
+                self.nodes,
+                name,
+                [helper.make_tensor_value_info(*value) for value in inputs],
+                [helper.make_tensor_value_info(*value) for value in results],
+                self.constants,
+            ),
+            opset_imports=[helper.make_opsetid(*domain) for domain in domains.items()],
+            ir_version=_IR_VERSION,
+            producer_name="fastmlp",
+        )
+        self.onnx.checker.check_model(model, full_check=True)
+        if path is not None:
+            replace_file(path, model.SerializeToString())
+        return model
 
     def node(self, op: str, *inputs: Any, output: str = "", **attributes: Any) -> str:
         """A new node's output, which may be given its name; inputs are names or constants."""
@@ -161,23 +176,41 @@ class _Graph:
         return output
 
     def cast(self, x: str, dtype: npt.DTypeLike, output: str = "") -> str:
+        """A value as another type."""
         return self.node("Cast", x, to=self.type(dtype), output=output)
+
+    def columns(self, x: str, places: Any) -> str:
+        """Some columns of a matrix, as a matrix."""
+        return self.node("Gather", x, self.constant(places, np.int64), axis=1)
+
+    def sorted_rows(self, x: str, n: int) -> str:
+        """A matrix of n columns with each row in ascending order."""
+        output = f"TopK_{len(self.nodes)}"
+        names = [x, self.constant([n], np.int64)]
+        outputs = [output, f"{output}_places"]
+        self.nodes.append(self.onnx.helper.make_node("TopK", names, outputs, largest=0))
+        return output
 
     def column(self, x: str, output: str = "") -> str:
         """The only column of a matrix, as a vector."""
         return self.node("Squeeze", x, self.constant([1], np.int64), output=output)
 
     def type(self, dtype: npt.DTypeLike) -> int:
+        """ONNX's number of a type; that of objects is text."""
         return int(self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def constant(self, value: Any, dtype: npt.DTypeLike | None = None) -> str:
+        """A new constant, of the graph's type or another."""
         name = f"constant_{len(self.constants)}"
         array = np.asarray(value, self.dtype if dtype is None else dtype)
         self.constants.append(self.onnx.numpy_helper.from_array(array, name))
         return name
 
-    def layer(self, x: str, layer: Layer) -> str:
-        return self.activation(self.node("Gemm", x, layer.weight, layer.bias), layer)
+    def layers(self, x: str, layers: list[Layer]) -> str:
+        """The outputs of the last of some layers."""
+        for layer in layers:
+            x = self.activation(self.node("Gemm", x, layer.weight, layer.bias), layer)
+        return x
 
     def activation(self, z: str, layer: Layer) -> str:
         """What comes after Gemm; of operators that onnxruntime has for both float types."""
@@ -227,44 +260,50 @@ class _Graph:
         return self.node("Mul", self.node("Sub", below, 1), factor)
 
     def softplus(self, x: str) -> str:
+        """log(1 + e^x), which does not overflow."""
         near = self.node("Exp", self.node("Neg", self.node("Abs", x)))
         return self.node("Add", self.node("Relu", x), self.node("Log", self.node("Add", near, 1)))
 
 
-def _decision(graph: _Graph, network: FittedNetwork, outputs: str) -> list[Result]:
+def _decision(graph: Graph, network: FittedNetwork, outputs: str) -> list[Result]:
     """Nodes from the network's outputs to a classifier's; name, type and shape of these."""
     node = graph.node
     n, margin = network.n_outputs, network.has_margins
-    multilabel = network.task is Task.MULTILABEL
     above = graph.cast(node("Greater", outputs, 0 if margin else 0.5), np.int64)
-    labels = np.zeros(0, np.int64)
-    if multilabel:
-        node("Identity", above, output="label")
+    if network.task is Task.MULTILABEL:
+        label: Result = (node("Identity", above, output="label"), graph.type(np.int64), ["N", n])
     else:
-        labels = _labels(network.classes)
-        if len(labels) == 1:
-            labels = labels.repeat(2)
         number = graph.column(above) if n == 1 else node("ArgMax", outputs, axis=1, keepdims=0)
-        node("Gather", graph.constant(labels, labels.dtype), number, output="label")
-
+        label = label_result(graph, network.classes, number)
     values = "scores" if margin else "probabilities"
-    shape: list[str | int] = ["N", n]
+    network_values(graph, network, outputs, values)
+    shape: list[str | int] = ["N", max(n, 2)]
     if margin and n == 1:
-        graph.column(outputs, output=values)
         shape = ["N"]
-    elif n == 1:
-        node("Concat", node("Sub", 1, outputs), outputs, axis=1, output=values)
-        shape = ["N", 2]
-    elif network.is_normalised:
+    return [label, (values, graph.type(graph.dtype), shape)]
+
+
+def network_values(graph: Graph, network: FittedNetwork, outputs: str, name: str = "") -> str:
+    """The node from a classifier's outputs to its probabilities or scores, which it may name."""
+    node, n = graph.node, network.n_outputs
+    if network.has_margins and n == 1:
+        return graph.column(outputs, output=name)
+    if n == 1:
+        return node("Concat", node("Sub", 1, outputs), outputs, axis=1, output=name)
+    if network.is_normalised:
         total = node("ReduceSum", outputs, graph.constant([1], np.int64), keepdims=1)
         underflowed = node("Equal", total, 0)
-        node("Where", underflowed, 1 / n, node("Div", outputs, total), output=values)
-    else:
-        node("Identity", outputs, output=values)
-    return [
-        ("label", graph.type(labels.dtype), ["N", n] if multilabel else ["N"]),
-        (values, graph.type(graph.dtype), shape),
-    ]
+        return node("Where", underflowed, 1 / n, node("Div", outputs, total), output=name)
+    return node("Identity", outputs, output=name)
+
+
+def label_result(graph: Graph, classes: Any, number: str) -> Result:
+    """The node from class numbers (N,) to labels; a single class has the numbers 0 and 1."""
+    labels = _labels(classes)
+    if len(labels) == 1:
+        labels = labels.repeat(2)
+    name = graph.node("Gather", graph.constant(labels, labels.dtype), number, output="label")
+    return name, graph.type(labels.dtype), ["N"]
 
 
 def _labels(classes: Any) -> Array:

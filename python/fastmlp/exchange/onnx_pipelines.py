@@ -11,11 +11,10 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from fastmlp.core.files import replace_file
-from fastmlp.exchange.onnx import OPSET, OnnxMixin, network_graph, package
+from fastmlp.exchange.onnx import ML_OPSET, OPSET, OnnxMixin, network_graph, package
+from fastmlp.exchange.onnx_tables import OnnxTableMixin
 from fastmlp.exchange.registry import registered_classes
 from fastmlp.exchange.values import FittedNetwork, Task
-
-_ML_OPSET = 3  # of the domain ai.onnx.ml, in which scikit-learn's preprocessing has operators
 
 
 def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, X: Any = None) -> Any:
@@ -25,14 +24,15 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, X: Any = Non
     ----------
     model : estimator
         A Pipeline, a ColumnTransformer or another estimator of scikit-learn's that skl2onnx knows,
-        around an :class:`MLPClassifier` or :class:`MLPRegressor`; or one of these alone, for which
-        this is its method `to_onnx`. Of a search, its `best_estimator_`.
+        around an :class:`MLPClassifier` or :class:`MLPRegressor`; or one of these alone, or a
+        :class:`TabularMLPClassifier` or :class:`TabularMLPRegressor` alone, for which this is its
+        method `to_onnx`. Of a search, its `best_estimator_`.
     path : str or path-like, default=None
         File to write, complete or not at all.
     X : array-like or data frame of shape (n_samples, n_features), default=None
-        Samples as the model will be given them, one is enough; for a network alone they may be left
-        out. An array makes one input `X` of its type. A data frame makes one input of shape (N, 1)
-        per column, of the column's name and type.
+        Samples as the model will be given them, one is enough; for one of ours alone they may be
+        left out. An array makes one input `X` of its type. A data frame makes one input of shape
+        (N, 1) per column, of the column's name and type.
 
     Returns
     -------
@@ -48,7 +48,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, X: Any = Non
     NotFittedError
         The model is not fitted.
     ValueError
-        X is missing; or as for a network alone.
+        X is missing, the model holds a tabular network beside other steps; or as for a network
+        alone.
     OSError
         The file cannot be written.
 
@@ -65,7 +66,7 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, X: Any = Non
     """
     check_is_fitted(model)
     model = getattr(model, "best_estimator_", model)  # of a search
-    if isinstance(model, OnnxMixin):
+    if isinstance(model, OnnxMixin | OnnxTableMixin):
         return model.to_onnx(path, X)
     package("onnx")
     skl2onnx = package("skl2onnx")
@@ -76,7 +77,7 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, X: Any = Non
         model,
         type(model).__name__,
         initial_types=_inputs(X),
-        target_opset={"": OPSET, "ai.onnx.ml": _ML_OPSET},
+        target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET},
         # a tensor of probabilities, not a dictionary per sample
         options={id(model): {"zipmap": False}} if is_classifier(model) else None,
     )
@@ -120,6 +121,16 @@ def _register(skl2onnx: Any) -> None:
                 parser=_declare,
                 options={"zipmap": [False, True, "columns"]},  # asked for, and never needed
             )
+        elif issubclass(cls, OnnxTableMixin):
+            skl2onnx.update_registered_converter(
+                cls, f"Fastmlp{cls.__name__}", _refuse, _refuse, parser=_refuse
+            )
+
+
+def _refuse(scope: Any, model: Any, *_: Any, **__: Any) -> None:
+    """A tabular network takes the columns as they come: what other steps make of them is not."""
+    name = type(model).__name__
+    raise ValueError(f"A {name} among other steps has no ONNX model. to_onnx of the {name} alone.")
 
 
 def _declare(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:

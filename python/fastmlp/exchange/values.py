@@ -1,4 +1,4 @@
-"""A fitted network as a value: what other runtimes are told of it."""
+"""Fitted networks, and ensembles of them on tables, as values: what other runtimes are told."""
 
 from enum import Enum
 from typing import Any, NamedTuple
@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.core.typing import Array
+from fastmlp.tables.table_encoder import TableEncoder
 
 
 class Task(Enum):
@@ -89,3 +90,41 @@ class FittedNetwork(NamedTuple):
     def n_outputs(self) -> int:
         """Units of the last layer."""
         return int(self.layers[-1].weight.shape[1])
+
+
+class FittedEnsemble(NamedTuple):
+    """Networks on an encoded table, and how their outputs become one prediction.
+
+    Attributes
+    ----------
+    name : str
+        The estimator's class.
+    encoder : TableEncoder
+    has_names : bool
+        Whether the columns have names of their own, as those of a data frame.
+    networks : list of FittedNetwork
+        Of several quantiles those of each first member, then those of each second.
+    classes : ndarray of shape (n_classes,) or None
+        None of a regressor.
+    temperature : float
+        What the logarithms of a classifier's probabilities are divided by.
+    scale, shift : ndarray of shape (n_outputs,)
+        What a regressor's outputs are multiplied by, and what is then added.
+    ranks : ndarray of shape (n_quantiles,) or None
+        The places of several quantiles in ascending order; None where the outputs are not sorted.
+    """
+
+    name: str
+    encoder: TableEncoder
+    has_names: bool
+    networks: list[FittedNetwork]
+    classes: Array | None = None
+    temperature: float = 1.0
+    scale: Array = np.ones(1)
+    shift: Array = np.zeros(1)
+    ranks: Array | None = None
+
+    @property
+    def task(self) -> Task:
+        """What the outputs stand for."""
+        return self.networks[0].task

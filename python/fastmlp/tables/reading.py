@@ -68,6 +68,12 @@ class Table:
         """The name of a column, or what stands for it."""
         return self.names[i] if self.names else f"x{i}"
 
+    def dtype(self, i: int) -> np.dtype[Any]:
+        """The type of column i as a NumPy array."""
+        values = self._series(i).to_numpy() if self.is_frame else self._data
+        found: np.dtype[Any] = values.dtype
+        return found
+
     def rows(self, rows: Order | slice) -> "Table":
         """A table of some rows."""
         taken = object.__new__(Table)
@@ -229,7 +235,7 @@ def _as_texts(values: list[Any], label: str) -> tuple[Array, list[str]]:
             ) from error
         if found is None:
             missing = is_missing(value)
-            found = -1 if missing else of_text.setdefault(_text(value), len(of_text))
+            found = -1 if missing else of_text.setdefault(as_text(value), len(of_text))
             places[value] = found
         return found
 
@@ -237,7 +243,7 @@ def _as_texts(values: list[Any], label: str) -> tuple[Array, list[str]]:
     return codes, list(of_text)
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as text; a whole number is the same whether it came as int or float."""
     if isinstance(value, str):
         return str(value)
