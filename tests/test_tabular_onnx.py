@@ -69,6 +69,8 @@ def feeds(session, table):
             values = values.astype(f"{values.dtype.kind}8[us]").astype(np.int64)
         elif put.type == "tensor(string)":
             values = np.array([cell if isinstance(cell, str) else "" for cell in values], object)
+        elif put.type == "tensor(double)":
+            values = values.astype(np.float64)
         columns[put.name] = values.reshape(-1, 1)
     return columns
 
@@ -207,7 +209,7 @@ def test_numbers_that_are_codes():
     codes = TabularMLPRegressor(**OPTIONS, categorical_features=chosen).fit(table, y)
     table.loc[:3, "half"] = [np.nan, 77, -0.0, 0.1]
     assert_same(run(codes.to_onnx(X=table), table), codes, table)
-    text = table.map(lambda cell: "" if np.isnan(cell) else f"{cell:g}").assign(
+    text = table.map(lambda cell: "" if np.isnan(cell) else f"{cell + 0:g}").assign(
         **{"age in years": table["age in years"]}
     )
     assert_same(run(codes.to_onnx(), text), codes, table)
@@ -242,7 +244,7 @@ def test_a_frame_of_polars():
     polars = pytest.importorskip("polars")
     table = mixed_table()
     frame = polars.DataFrame({name: table[name].to_numpy() for name in table if name != "town"})
-    frame = frame.with_columns(town=polars.Series(table["town"].tolist()))
+    frame = frame.with_columns(town=polars.Series(table["town"].tolist(), strict=False))
     model = TabularMLPClassifier(**OPTIONS).fit(frame, targets(table, "multiclass"))
     assert_same(run(model.to_onnx(X=frame[:1]), frame), model, frame)
 

@@ -112,23 +112,19 @@ def _tensor_type(dtype: np.dtype[Any], shape: list[int | None]) -> Any:
 def _register(skl2onnx: Any) -> None:
     """Tell skl2onnx of our networks."""
     for cls in registered_classes():
-        if issubclass(cls, OnnxMixin):
+        if issubclass(cls, OnnxMixin | OnnxTableMixin):
             skl2onnx.update_registered_converter(
                 cls,
                 f"Fastmlp{cls.__name__}",
                 _set_types,
                 _convert,
-                parser=_declare,
+                parser=_declare if issubclass(cls, OnnxMixin) else _refuse,
                 options={"zipmap": [False, True, "columns"]},  # asked for, and never needed
             )
-        elif issubclass(cls, OnnxTableMixin):
-            skl2onnx.update_registered_converter(
-                cls, f"Fastmlp{cls.__name__}", _refuse, _refuse, parser=_refuse
-            )
 
 
-def _refuse(scope: Any, model: Any, *_: Any, **__: Any) -> None:
-    """A tabular network takes the columns as they come: what other steps make of them is not."""
+def _refuse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> None:
+    """An ensemble on a table is written by itself only: among other steps columns have no types."""
     name = type(model).__name__
     raise ValueError(f"A {name} among other steps has no ONNX model. to_onnx of the {name} alone.")
 
