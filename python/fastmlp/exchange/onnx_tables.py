@@ -54,16 +54,16 @@ class OnnxTableMixin:
             It has an input of shape (N, 1) for each column of the table, of the column's name:
 
             - of numbers, float64; or float32, int64 or bool where X has that. NaN is missing.
-            - of categories, string; or one of these types where X has it. A missing text is "".
-              Numbers are as they are in `levels`, booleans "True" and "False".
+            - of text and categories, string: "" is missing, booleans are "True" and "False", whole
+              numbers have no point ("3"). Where X has numbers or booleans, these, as above.
             - of dates, int64: microseconds since 1970, as of
               ``dates.astype("datetime64[us]").astype("int64")``; of durations and times of day
-              microseconds. The smallest int64, which NaT becomes, is missing.
+              their microseconds. The smallest int64, which NaT becomes, is missing.
             - of columns that say nothing, by their type in X, else float64. They are not read.
 
             Without names, as of an array, these are `x0`, `x1` and so on. Where X is an array of
-            numbers, or the ensemble was fitted on one that has no categories and X is left out,
-            there is one input `X` of shape (N, n_features) instead.
+            numbers, or is left out and the ensemble was fitted on an array of which all columns are
+            numbers and no categories, there is one input `X` of shape (N, n_features) instead.
 
             The outputs of a classifier are `label`, what `predict` gives, of shape (N,) or of
             multilabel (N, n_labels), int64 or string, and `probabilities` (N, n_classes), float64.
@@ -176,7 +176,7 @@ def _encode(graph: Graph, encoder: TableEncoder, inputs: _Inputs) -> str:
     """Nodes to the matrix that the networks are given, float32 (N, width)."""
     single = graph.typed(np.float32)
     widths = [0 if column is None else column.width for column in encoder.columns]
-    firsts = [*np.cumsum([0, *widths]).tolist()]
+    firsts: list[int] = np.cumsum([0, *widths]).tolist()
     of_kind: dict[Kind, list[int]] = {kind: [] for kind in Kind}
     for i, column in enumerate(encoder.columns):
         if column is not None:
@@ -310,12 +310,13 @@ def _date_parts(graph: Graph, dates: str, placed: list[_Placed]) -> tuple[str, l
     missing = whole.node("Equal", dates, _NAT)
     microseconds = whole.node("Where", missing, 0, dates)
     parts = _calendar(whole, microseconds)
-    calendar = {name: graph.cast(part, np.float64) for name, part in parts.items()}
-    calendar["time"] = node("Div", graph.cast(microseconds, np.float64), 1e6)
+    calendar = {name: graph.cast(part, graph.dtype) for name, part in parts.items()}
+    calendar["time"] = node("Div", graph.cast(microseconds, graph.dtype), 1e6)
+    calendar = {name: node("Where", missing, np.nan, part) for name, part in calendar.items()}
     columns, numbers = [], []
     for i, (date, first) in enumerate(placed):
         for part in date.parts:
-            columns.append(graph.columns(node("Where", missing, np.nan, calendar[part.name]), [i]))
+            columns.append(graph.columns(calendar[part.name], [i]))
             numbers.append(_Placed(part, first))
             first += part.width
     return node("Concat", *columns, axis=1), numbers
