@@ -101,15 +101,14 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, SklearnMixin, TorchMixin):
 
     # --- prediction ------------------------------------------------------------------------------
 
-    def _outputs(self, X: Any) -> Array:
-        """The output layer's activations (n_samples, n_outputs) for user's X."""
+    def _outputs(self, X: Any, *, linked: bool = True) -> Array:
+        """The output layer's activations (n_samples, n_outputs) for user's X, or what goes in."""
         rows, dtype = self._check_rows(X)
         blocks = self._blocks().for_core(dtype)
         few = isinstance(rows, np.ndarray) and len(rows) < 64  # not worth a second
         threads = 1 if few else n_threads(self.n_jobs)
-        return _native.predict(
-            blocks, self._hidden_layers, self._trained_loss, rows, n_threads=threads
-        )
+        loss = self._trained_loss if linked else "squared_error"  # whose link is the identity
+        return _native.predict(blocks, self._hidden_layers, loss, rows, n_threads=threads)
 
     def _check_rows(self, X: Any) -> tuple[Rows, npt.DTypeLike]:
         """User's X as the core takes it, and the type for it and the parameters."""
