@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import ndtri
 
+from fastmlp.core.container import is_count
 from fastmlp.core.typing import Array
 from fastmlp.tables.reading import Kind, Table
 
@@ -56,13 +57,14 @@ class NumberEncoding:
     def encode(self, values: Array, out: Array) -> None:
         """Write the numbers of float64 `values` (n,) into `out` (n, width)."""
         missing = np.isnan(values)
-        out[:, 0] = np.interp(values, self.values, self.scores)
+        scores = np.interp(values, self.values, self.scores)
+        # between two values that nearly are 0 the slope is infinite
+        np.clip(scores, self.scores[0], self.scores[-1], out=out[:, 0])
         if self.n_bins:
+            # bins are passed; in float32 differences of values would be 0 or infinite
+            passed = np.interp(values, self.edges, np.arange(self.n_bins + 1.0))
             bins = out[:, 1 : 1 + self.n_bins]
-            lengths = np.diff(self.edges)
-            # infinite values are beyond all edges: inf - edge keeps the sign
-            np.subtract(values[:, None], self.edges[:-1], out=bins, casting="same_kind")
-            bins /= lengths
+            np.subtract(passed[:, None], np.arange(self.n_bins), out=bins, casting="same_kind")
             np.clip(bins, 0, 1, out=bins)
             bins -= 0.5
         if missing.any():
@@ -258,7 +260,8 @@ def fit_categories(
 def fit_dates(name: str, dates: Array, n_bins: int) -> DateEncoding | None:
     """The encoding of dates (n,), of the calendar parts that are not constant."""
     parts = [fit_numbers(part, calendar_part(dates, part), n_bins) for part in PARTS]
-    varying = [part for part in parts if part is not None and len(part.values) > 1]
+    # a time that is the same wherever it is known tells at least where it is missing
+    varying = [p for p in parts if p is not None and (len(p.values) > 1 or p.name == "time")]
     return DateEncoding(name, varying) if varying else None
 
 
@@ -295,20 +298,35 @@ def from_values(values: dict[str, Any]) -> Encoding:
 
 def _check(encoding: Encoding) -> None:
     """Check that an encoding's values fit each other."""
-    if isinstance(encoding, NumberEncoding):
-        vectors = (encoding.values, encoding.scores, encoding.edges)
-        whole = all(
-            isinstance(v, np.ndarray) and v.ndim == 1 and v.dtype == np.float64 for v in vectors
-        )
-        if not (
-            whole
-            and len(encoding.values) == len(encoding.scores) > 0
-            and all(np.isfinite(v).all() for v in vectors)
-            and np.all(np.diff(encoding.values) > 0)
-            and np.all(np.diff(encoding.edges) > 0)
-        ):
-            raise ValueError(f"the quantiles of column {encoding.name!r} are not whole")
-    elif isinstance(encoding, CategoryEncoding):
-        levels = encoding.levels
-        if not (isinstance(levels, list) and all(isinstance(level, str) for level in levels)):
-            raise ValueError(f"the levels of column {encoding.name!r} are not all str")
+    if not isinstance(encoding.name, str):
+        raise ValueError(f"the name {encoding.name!r:.100} of a column is no str")
+    checks = {NumberEncoding: _is_whole_number, CategoryEncoding: _is_whole_category}
+    if not checks.get(type(encoding), _is_whole_date)(encoding):
+        raise ValueError(f"the encoding of column {encoding.name!r} is not whole")
+
+
+def _is_whole_number(encoding: Any) -> bool:
+    vectors = (encoding.values, encoding.scores, encoding.edges)
+    return (
+        all(isinstance(v, np.ndarray) and v.ndim == 1 and v.dtype == np.float64 for v in vectors)
+        and all(np.isfinite(v).all() for v in vectors)
+        and all(np.all(v[1:] > v[:-1]) for v in vectors)
+        and len(encoding.values) == len(encoding.scores) > 0
+        and len(encoding.edges) != 1
+        and isinstance(encoding.tells_missing, bool)
+    )
+
+
+def _is_whole_category(encoding: Any) -> bool:
+    levels = encoding.levels
+    return (
+        isinstance(levels, list)
+        and all(isinstance(level, str) for level in levels)
+        and 0 < len(set(levels)) == len(levels)
+        and is_count(encoding.n_rare)
+    )
+
+
+def _is_whole_date(encoding: Any) -> bool:
+    names = [part.name for part in encoding.parts if isinstance(part, NumberEncoding)]
+    return 0 < len(names) == len(encoding.parts) and set(names) <= set(PARTS)

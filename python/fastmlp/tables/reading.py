@@ -1,9 +1,11 @@
 """Tables as users give them: data frames by narwhals, arrays, lists; read column by column."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -90,11 +92,14 @@ class Table:
         return taken
 
     def kind(self, i: int) -> Kind:
-        """What the values of column i are, by its type; of objects, by what they are."""
+        """What the values of column i are, by its type; of objects, by what they are.
+
+        The columns of an array have no types of their own: text that spells a number in each cell
+        is numbers, as scikit-learn has it. In a frame it is text.
+        """
         if not self.is_frame:
-            values = self._data[:, i]
-            return Kind.NUMBER if values.dtype.kind in "fiub" else _kind_of_objects(values)
-        dtype = self._series(i).dtype
+            return _kind_of_values(self._values(i), self.label(i), spelled=True)
+        dtype = self._data[:, i].dtype
         if dtype.is_numeric():
             return Kind.NUMBER
         if type(dtype).__name__ in ("Datetime", "Date", "Duration", "Time"):
@@ -105,7 +110,7 @@ class Table:
                 "a boolean or a date in each cell."
             )
         if type(dtype).__name__ in ("Object", "Unknown"):
-            return _kind_of_objects(self._series(i).to_numpy())
+            return _kind_of_values(self._values(i), self.label(i), spelled=False)
         return Kind.CATEGORY
 
     def numbers(self, i: int) -> Array:
@@ -116,36 +121,40 @@ class Table:
         ValueError
             It holds something else.
         """
-        values = self._series(i).to_numpy() if self.is_frame else self._data[:, i]
+        values = self._values(i)
         if values.dtype.kind in "fiub":
             return values.astype(np.float64)
         try:
             return np.array([_as_number(value) for value in values], np.float64)
         except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"Column {self.label(i)!r} held numbers in `fit`, and now other values: {error}"
-            ) from error
+            raise _changed(self.label(i), "numbers", error) from error
 
     def dates(self, i: int) -> Array:
         """Column i as datetime64 or timedelta64 (n,), in microseconds; what is missing is NaT.
 
         Times of day are durations since midnight.
         """
-        values = self._series(i).to_numpy() if self.is_frame else self._data[:, i]
+        values = self._values(i)
         if values.dtype.kind not in "mM":
-            values = np.array([_as_date(value) for value in values])
-        if values.dtype.kind not in "mM":
-            raise ValueError(f"Column {self.label(i)!r} held dates in `fit`, and now other values.")
+            try:
+                values = _as_dates(values.tolist())
+            except (TypeError, ValueError, OverflowError) as error:
+                raise _changed(self.label(i), "dates", error) from error
         unit = np.timedelta64 if values.dtype.kind == "m" else np.datetime64
         return values.astype(np.dtype(f"{unit.__name__}[us]"))
 
     def texts(self, i: int) -> tuple[Array, list[str]]:
         """Column i as places (n,) in the list of its different values as text; missing is -1."""
-        values = self._series(i).to_numpy() if self.is_frame else self._data[:, i]
+        values = self._values(i)
+        if values.dtype.kind in "mM":  # else nanoseconds were numbers
+            values = self.dates(i)
         return _as_texts(values.tolist(), self.label(i))
 
-    def _series(self, i: int) -> Any:
-        return self._data[:, i]
+    def _values(self, i: int) -> Array:
+        """Column i as an array."""
+        column = self._data[:, i]
+        values: Array = column.to_numpy() if self.is_frame else column
+        return values
 
 
 def _as_frame(X: Any) -> Any:
@@ -154,8 +163,20 @@ def _as_frame(X: Any) -> Any:
         return None
     import narwhals
 
-    frame = narwhals.from_native(X, eager_only=True, pass_through=True)
-    return frame if isinstance(frame, narwhals.DataFrame) else None
+    frame = narwhals.from_native(X, pass_through=True)
+    if isinstance(frame, narwhals.LazyFrame):
+        raise TypeError(f"X must have rows at hand. Got a {type(X).__name__}: collect it first.")
+    if not isinstance(frame, narwhals.DataFrame):
+        return None
+    try:
+        frame.columns  # noqa: B018 -- which raises
+    except narwhals.exceptions.DuplicateError as error:
+        twice = [name for name, count in Counter(X.columns).items() if count > 1]
+        raise ValueError(
+            f"The columns of X must have different names. Got {', '.join(map(repr, twice))} more "
+            "than once."
+        ) from error
+    return frame
 
 
 def _as_array(X: Any) -> Array:
@@ -185,39 +206,100 @@ def is_missing(value: Any) -> bool:
         return bool(value != value)
     except TypeError:  # pandas' NA compares to NA
         return True
+    except ValueError:  # an array has many answers
+        return False
 
 
-def _kind_of_objects(values: Array) -> Kind:
-    """What objects are, from all that are not missing; text of an array may spell numbers."""
+def _kind_of_values(values: Array, label: str, *, spelled: bool) -> Kind:
+    """What values are; objects are what all that are not missing are.
+
+    With `spelled`, text may spell numbers.
+    """
+    kinds = {**dict.fromkeys("fiu", Kind.NUMBER), **dict.fromkeys("mM", Kind.DATE)}
+    kinds["b"] = Kind.CATEGORY
+    if values.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: column {label!r} holds {values.dtype}.")
+    if values.dtype.kind in kinds:
+        return kinds[values.dtype.kind]
     present = [value for value in values.tolist() if not is_missing(value)]
-    if present and all(isinstance(value, Real | Decimal) for value in present):
-        booleans = all(isinstance(value, bool | np.bool_) for value in present)
-        return Kind.CATEGORY if booleans else Kind.NUMBER
-    if present and all(_is_date(value) for value in present):
+    if not present:
+        return Kind.NUMBER
+    if all(isinstance(value, bool | np.bool_) for value in present):
+        return Kind.CATEGORY
+    if all(
+        isinstance(value, Real | Decimal | np.bool_) or (spelled and _spells_number(value))
+        for value in present
+    ):
+        return Kind.NUMBER
+    if any(all(map(which, present)) for which in (_is_moment, _is_span)):
         return Kind.DATE
-    return Kind.CATEGORY if present else Kind.NUMBER
+    return Kind.CATEGORY
 
 
-def _is_date(value: Any) -> bool:
-    return hasattr(value, "isoformat") or isinstance(value, np.datetime64 | np.timedelta64)
+def _spells_number(value: Any) -> bool:
+    if not isinstance(value, str | bytes):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _as_number(value: Any) -> float:
-    return np.nan if is_missing(value) else float(value)
-
-
-def _as_date(value: Any) -> Any:
-    """A cell as datetime64 or timedelta64; a time of day since midnight."""
     if is_missing(value):
-        return np.datetime64("NaT", "us")
-    if hasattr(value, "tzinfo") and value.tzinfo is not None and hasattr(value, "astimezone"):
-        value = value.replace(tzinfo=None)
-    if hasattr(value, "hour") and not hasattr(value, "year"):
-        seconds = value.hour * 3600 + value.minute * 60 + value.second
-        return np.timedelta64(seconds * 1_000_000 + value.microsecond, "us")
-    if hasattr(value, "total_seconds"):
+        return np.nan
+    try:
+        return float(value)
+    except OverflowError:  # a whole number may have any size
+        return np.inf if value > 0 else -np.inf
+
+
+def _is_moment(value: Any) -> bool:
+    """Whether a cell is a date, with or without a time, or a period as pandas has it."""
+    return isinstance(value, date | np.datetime64) or hasattr(value, "start_time")
+
+
+def _is_span(value: Any) -> bool:
+    """Whether a cell is a duration, or a time of day."""
+    return isinstance(value, time | timedelta | np.timedelta64)
+
+
+def _as_dates(values: list[Any]) -> Array:
+    """Cells as datetime64[us], or as timedelta64[us] where they are durations."""
+    dates = [None if is_missing(value) else _as_date(value) for value in values]
+    spans = {isinstance(value, np.timedelta64) for value in dates if value is not None}
+    if len(spans) > 1:
+        raise ValueError("some are dates and some are durations")
+    return np.array(dates, "m8[us]" if True in spans else "M8[us]")
+
+
+def _as_date(value: Any) -> np.datetime64 | np.timedelta64:
+    """A cell as datetime64 or timedelta64; a time of day since midnight, a period as its start.
+
+    Where a time zone is known it is the time in UTC, as of the columns of frames.
+    """
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    value = getattr(value, "start_time", value)
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(value, time):
+        value = timedelta(
+            hours=value.hour,
+            minutes=value.minute,
+            seconds=value.second,
+            microseconds=value.microsecond,
+        )
+    if _is_span(value):
         return np.timedelta64(value, "us")
+    if not _is_moment(value):
+        raise ValueError(f"{value!r:.100} is no date")
     return np.datetime64(value, "us")
+
+
+def _changed(label: str, kind: str, error: Exception) -> ValueError:
+    return ValueError(f"Column {label!r} held {kind} in `fit`, and now other values: {error}")
 
 
 def _as_texts(values: list[Any], label: str) -> tuple[Array, list[str]]:
@@ -234,9 +316,9 @@ def _as_texts(values: list[Any], label: str) -> tuple[Array, list[str]]:
                 "number, a boolean or a date in each cell."
             ) from error
         if found is None:
-            missing = is_missing(value)
-            found = -1 if missing else of_text.setdefault(as_text(value), len(of_text))
-            places[value] = found
+            if is_missing(value):
+                return -1
+            found = places[value] = of_text.setdefault(as_text(value), len(of_text))
         return found
 
     codes = np.fromiter((look_up(value) for value in values), np.int64, len(values))
@@ -244,11 +326,15 @@ def _as_texts(values: list[Any], label: str) -> tuple[Array, list[str]]:
 
 
 def as_text(value: Any) -> str:
-    """A value as text; a whole number is the same whether it came as int or float."""
-    if isinstance(value, str):
-        return str(value)
+    """A value as text; numbers that are equal are the same, whatever their types are.
+
+    True and 1 are equal, too: a column of booleans with missing cells often comes as numbers.
+    """
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    if isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
-        return str(int(float(value)))
+    if isinstance(value, Integral | np.bool_):
+        return str(int(value))
+    if isinstance(value, Real | Decimal):
+        number = float(value)
+        return str(int(number)) if number.is_integer() else str(number)
     return str(value)

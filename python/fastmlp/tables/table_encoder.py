@@ -63,7 +63,7 @@ class TableEncoder:
 
     def to_values(self) -> dict[str, Any]:
         """Plain values, which a file can hold."""
-        columns = [column and as_values(column) for column in self.columns]
+        columns = [c if c is None else as_values(c) for c in self.columns]
         return {"names": self.names, "columns": columns, "scale": self.scale}
 
     @classmethod
@@ -76,13 +76,13 @@ class TableEncoder:
             They are not those of an encoder.
         """
         try:
-            names, columns, scale = values["names"], values["columns"], float(values["scale"])
-            encoder = cls(
-                list(names), [column and from_values(column) for column in columns], scale
-            )
+            names, columns, scale = (values[key] for key in ("names", "columns", "scale"))
+            encoder = cls(names, [c if c is None else from_values(c) for c in columns], scale)
         except (KeyError, TypeError) as error:
             raise ValueError(f"{values!r:.200} is no encoder of a table") from error
-        if len(encoder.names) != len(encoder.columns) or not 0 < scale < np.inf:
+        named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        scaled = isinstance(scale, float) and 0 < scale < np.inf
+        if not named or not scaled or len(names) != len(columns):
             raise ValueError("the encoder of the table is not whole")
         return encoder
 
