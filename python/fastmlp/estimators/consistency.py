@@ -16,7 +16,8 @@ def _require_floats(name: str, arrays: Any) -> None:
         raise ValueError(f"{name} must be finite, but some numbers are NaN or infinite")
 
 
-def _check_features(estimator: Any) -> None:
+def check_features(estimator: Any) -> None:
+    """Check that there are as many names of features as features."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None and len(names) != estimator.n_features_in_:
         raise ValueError(
@@ -40,7 +41,7 @@ def check_single_layer(estimator: Any) -> None:
     ValueError
         Says what does not fit.
     """
-    _check_features(estimator)
+    check_features(estimator)
     check_classes_attribute("classes_", estimator.classes_)
     n = len(estimator.classes_)
     coef, intercept = estimator.coef_, estimator.intercept_
@@ -63,7 +64,7 @@ def check_network(estimator: Any) -> None:
         Says what does not fit.
     """
     e = estimator
-    _check_features(e)
+    check_features(e)
     coefs, intercepts, hidden = e.coefs_, e.intercepts_, e._hidden_layers
     n = len(coefs)
     if not n or len(intercepts) != n or e.n_layers_ != n + 1:

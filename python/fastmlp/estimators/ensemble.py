@@ -172,6 +172,7 @@ def train_members(
     validations: Sequence[ValidationInput],
     plan: Plan,
     n_jobs: int | None,
+    least: int,
 ) -> list[Any]:
     """Train networks in threads, as many at a time as there are.
 
@@ -184,11 +185,13 @@ def train_members(
     plan : Plan
         An interrupt from the keyboard stops it: members that have not begun are then left out.
     n_jobs : int or None
+    least : int
+        So many of the first are never left out: one of each kind.
 
     Returns
     -------
     list
-        The fitted members, at least one.
+        The fitted members.
     """
     threads = n_threads(n_jobs)
     workers = min(threads, len(members))
@@ -196,7 +199,7 @@ def train_members(
         member.n_jobs = threads // workers
 
     def train(i: int) -> Any:
-        if plan.stop.is_set() and i > 0:
+        if plan.stop.is_set() and i >= least:
             return None
         return train_member(members[i], encoded, samples[i], validations[i], plan)
 

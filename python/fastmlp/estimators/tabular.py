@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.core.files import prefixed_errors
@@ -31,6 +31,7 @@ from fastmlp.estimators.base import (
     check_sample_weight,
     snapshot,
 )
+from fastmlp.estimators.consistency import check_features
 from fastmlp.estimators.ensemble import Plan, Sample, assign_folds, train_members
 from fastmlp.estimators.parameters import MLP_PARAMETERS, positive
 from fastmlp.estimators.validation import ValidationInput
@@ -265,10 +266,17 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         self.n_features_in_ = table.width
         check_consistent_length(X, y)
         n = table.n
-        if n < 2:
-            raise ValueError(f"Found array with {n} sample(s) while a minimum of 2 is required.")
         random = check_random_state(self.random_state)
         weight = check_sample_weight(sample_weight, n, np.float32)
+        if weight is not None and not weight.all():  # as if these samples were not there
+            kept = np.flatnonzero(weight)
+            table, y, weight = table.rows(kept), _safe_indexing(y, kept), weight[kept]
+            n = table.n
+        if n < 2:
+            raise ValueError(
+                f"Found array with {n} sample(s) of weights other than 0 while a minimum of 2 is "
+                "required."
+            )
         targets = self._encode_y(y, weight)
         kinds = self._kinds(table)
         some = table
@@ -309,7 +317,9 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         samples = [
             Sample(y, weight, targets.score, targets.classes) for y in targets.of_members
         ] * self.n_ensemble
-        self.estimators_ = train_members(networks, encoded, samples, validations, plan, self.n_jobs)
+        self.estimators_ = train_members(
+            networks, encoded, samples, validations, plan, self.n_jobs, least=kinds
+        )
         self.n_iter_ = max(member.n_iter_ for member in self.estimators_)
         if self.verbose:
             for i, member in enumerate(self.estimators_):
@@ -425,12 +435,20 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
 
     def _check_whole(self) -> None:
         """Check that all attributes fit each other."""
-        n_outputs = {member.n_outputs_ for member in self.estimators_}
-        widths = {member.coefs_[0].shape[0] for member in self.estimators_}
-        if len(n_outputs) != 1 or widths != {self.encoder_.width}:
-            raise ValueError("the networks do not fit each other and the encoder")
+        check_features(self)
         if len(self.encoder_.columns) != self.n_features_in_:
             raise ValueError("the encoder does not fit n_features_in_")
+        cls, n_outputs = self._networks()
+        if not self.estimators_ or not all(
+            type(member) is cls
+            and (member.n_features_in_, member.n_outputs_) == (self.encoder_.width, n_outputs)
+            for member in self.estimators_
+        ):
+            raise ValueError("the networks do not fit each other and the encoder")
+
+    def _networks(self) -> tuple[Any, int]:
+        """The class of the networks, and the number of their outputs."""
+        raise NotImplementedError
 
     def _fitted_ensemble(self) -> FittedEnsemble:
         """The encoder and the networks as other runtimes are told of them."""

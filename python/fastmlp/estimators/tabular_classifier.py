@@ -17,6 +17,7 @@ from fastmlp.core.typing import Array
 from fastmlp.estimators.attributes import CLASSES, number
 from fastmlp.estimators.base import snapshot
 from fastmlp.estimators.classifier import CLASSIFIER_PARAMETERS, MLPClassifier
+from fastmlp.estimators.consistency import check_classes_attribute
 from fastmlp.estimators.documentation import documented
 from fastmlp.estimators.tabular import (
     TABULAR_ATTRIBUTES,
@@ -169,6 +170,10 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         factors = compute_class_weight(
             self.class_weight, classes=self.classes_, y=self.classes_[codes]
         )
+        if not np.all(factors >= 0) or not np.isfinite(factors).all():
+            raise ValueError(
+                f"class_weight must hold finite numbers, 0 or more. Got {self.class_weight!r}."
+            )
         weights: Array = factors[codes].astype(np.float32)
         return weights if sample_weight is None else weights * sample_weight
 
@@ -252,6 +257,18 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         if fitted._is_multilabel:
             return (probabilities > 0.5).astype(int)
         return fitted.classes_[np.argmax(probabilities, axis=1)]
+
+    def _networks(self) -> tuple[Any, int]:
+        n = len(self.classes_)
+        return MLPClassifier, 1 if n == 2 and not self._is_multilabel else n
+
+    def _check_whole(self) -> None:
+        check_classes_attribute("classes_", self.classes_)
+        super()._check_whole()
+        if any(len(member.classes_) != len(self.classes_) for member in self.estimators_):
+            raise ValueError("the networks do not fit the classes")
+        if not 0 < self.temperature_ < np.inf:
+            raise ValueError(f"temperature_ must be above 0, and is {self.temperature_}")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

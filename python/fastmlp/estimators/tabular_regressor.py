@@ -8,7 +8,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from fastmlp.core.rules import Attribute, Parameter, any_of, each, real
+from fastmlp.core.rules import Attribute, Parameter, Rule, any_of, each, real
 from fastmlp.core.typing import Array
 from fastmlp.estimators.attributes import count, floats
 from fastmlp.estimators.base import snapshot
@@ -24,6 +24,8 @@ from fastmlp.exchange.registry import register
 from fastmlp.exchange.values import FittedEnsemble
 
 _quantile = real(0, 1, "()")
+_each = each(_quantile)
+_quantiles = Rule(lambda value: _each.accepts(value) and len(value) > 0, f"{_each.text}, not empty")
 
 
 def _r2_score(network: Any, X: Array, y: Array, sample_weight: Array | None = None) -> float:
@@ -71,7 +73,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         "loss": REGRESSOR_PARAMETERS["loss"],
         **TABULAR_PARAMETERS,
         "quantile": Parameter(
-            any_of(_quantile, each(_quantile)),
+            any_of(_quantile, _quantiles),
             "float or sequence of float",
             """The quantile that 'quantile' estimates, in (0, 1); of several, `predict` gives a
             column for each, in ascending order in every row. Of [0.05, 0.95] nine in ten new values
@@ -123,8 +125,8 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
 
     def _quantiles(self) -> list[float]:
         """The quantiles asked for, of any other loss one that does not count."""
-        several = self.loss == "quantile" and not isinstance(self.quantile, float | int)
-        return [float(q) for q in self.quantile] if several else [self.quantile]  # type: ignore
+        asked = self.quantile if self.loss == "quantile" else 0.5
+        return [float(q) for q in np.atleast_1d(asked)]
 
     def _is_relative(self) -> bool:
         """Whether the loss is of a mean above 0, through its logarithm."""
@@ -136,27 +138,35 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         if kinds > 1 and y.shape[1] > 1:
             raise ValueError(f"Several quantiles are for one target. Got {y.shape[1]} targets.")
         self.n_outputs_ = max(kinds, y.shape[1])
-        low = y.min()
-        if (self.loss == "poisson" and low < 0) or (self.loss == "gamma" and low <= 0):
-            raise ValueError(
-                f"Some value(s) of y are out of the valid range of the loss {self.loss!r}: "
-                f"must be {'>=' if self.loss == 'poisson' else '>'} 0, got {low}."
-            )
-        mean = np.average(y, axis=0, weights=sample_weight)
+        largest = abs(y).max(axis=0)
+        largest[largest == 0] = 1
+        y_in_1 = y / largest  # of which neither sums nor squares are infinite or 0
+        mean = np.average(y_in_1, axis=0, weights=sample_weight)
         if self._is_relative():
-            self._shift, self._scale = np.zeros_like(mean), np.where(mean > 0, mean, 1.0)
+            self._shift, scale = np.zeros_like(mean), mean
         else:
-            spread = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=sample_weight))
-            self._shift, self._scale = mean, np.where(spread > 0, spread, 1.0)
+            self._shift = mean * largest
+            scale = np.sqrt(np.average((y_in_1 - mean) ** 2, axis=0, weights=sample_weight))
+        self._scale = np.where(scale > 0, scale * largest, 1.0)
         score = _r2_score if self.loss == "squared_error" else _minus_loss
         return Targets([self._scaled(y)] * kinds, y.shape[1], score)
 
     def _encode_y_val(self, y: Any) -> list[Array]:
-        return [self._scaled(self._checked(y, "y_val"))] * len(self._quantiles())
+        y, kinds = self._checked(y, "y_val"), len(self._quantiles())
+        n_targets = len(self._shift)
+        if y.shape[1] != n_targets:
+            raise ValueError(f"y_val has {y.shape[1]} targets, and y has {n_targets}.")
+        return [self._scaled(y)] * kinds
 
     def _checked(self, y: Any, name: str) -> Array:
         """Y as float64 (n, n_targets)."""
         values: Array = check_array(y, ensure_2d=False, dtype=np.float64, input_name=name)
+        low = values.min()
+        if (self.loss == "poisson" and low < 0) or (self.loss == "gamma" and low <= 0):
+            raise ValueError(
+                f"Some value(s) of {name} are out of the valid range of the loss {self.loss!r}: "
+                f"must be {'>=' if self.loss == 'poisson' else '>'} 0, got {low}."
+            )
         return values.reshape(len(values), -1)
 
     def _scaled(self, y: Array) -> Array:
@@ -183,6 +193,17 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
 
     def _combined(self, ensemble: FittedEnsemble) -> FittedEnsemble:
         return ensemble._replace(scale=self._scale, shift=self._shift, ranks=self._ranks())
+
+    def _networks(self) -> tuple[Any, int]:
+        return MLPRegressor, len(self._shift)
+
+    def _check_whole(self) -> None:
+        super()._check_whole()
+        targets, kinds = len(self._shift), len(self._quantiles())
+        if self._scale.shape != (targets,) or not np.isfinite([self._shift, self._scale]).all():
+            raise ValueError("the scale of the targets is not whole")
+        if len(self.estimators_) < kinds or self.n_outputs_ != max(targets, kinds):
+            raise ValueError(f"{len(self.estimators_)} networks do not fit {kinds} quantiles")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
