@@ -163,20 +163,17 @@ def _as_frame(X: Any) -> Any:
         return None
     import narwhals
 
-    frame = narwhals.from_native(X, pass_through=True)
-    if isinstance(frame, narwhals.LazyFrame):
-        raise TypeError(f"X must have rows at hand. Got a {type(X).__name__}: collect it first.")
-    if not isinstance(frame, narwhals.DataFrame):
-        return None
     try:
-        frame.columns  # noqa: B018 -- which raises
+        frame = narwhals.from_native(X, pass_through=True)
     except narwhals.exceptions.DuplicateError as error:
         twice = [name for name, count in Counter(X.columns).items() if count > 1]
         raise ValueError(
             f"The columns of X must have different names. Got {', '.join(map(repr, twice))} more "
             "than once."
         ) from error
-    return frame
+    if isinstance(frame, narwhals.LazyFrame):
+        raise TypeError(f"X must have rows at hand. Got a {type(X).__name__}: collect it first.")
+    return frame if isinstance(frame, narwhals.DataFrame) else None
 
 
 def _as_array(X: Any) -> Array:
