@@ -11,7 +11,8 @@ from fastmlp.training.optimizer import Optimizer
 from fastmlp.training.schedules import SGD_SCHEDULES, Schedule
 
 
-def _layer_sizes(estimator: Any) -> list[int]:
+def layer_sizes(estimator: Any) -> list[int]:
+    """The numbers of units of an estimator's hidden layers."""
     sizes = estimator.hidden_layer_sizes
     sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
     if any(not isinstance(size, Integral) for size in sizes):
@@ -23,7 +24,7 @@ def _layer_sizes(estimator: Any) -> list[int]:
 
 def architecture_of(estimator: Any, n_features: int) -> Architecture:
     """The network to train; parameters that do not fit each other are an error."""
-    sizes = _layer_sizes(estimator)
+    sizes = layer_sizes(estimator)
     n = len(sizes)
     for name, expected in (("activation", n), ("activation_alpha", n), ("dropout", n + 1)):
         value = getattr(estimator, name)

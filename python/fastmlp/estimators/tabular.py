@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from math import ceil
 from numbers import Integral
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -34,6 +35,7 @@ from fastmlp.estimators.base import (
 from fastmlp.estimators.consistency import check_features
 from fastmlp.estimators.ensemble import Plan, Sample, assign_folds, train_members
 from fastmlp.estimators.parameters import MLP_PARAMETERS, positive
+from fastmlp.estimators.setup import layer_sizes
 from fastmlp.estimators.validation import ValidationInput
 from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.exchange.onnx_tables import OnnxTableMixin
@@ -301,9 +303,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         n = encoded.table.n
         kinds = len(targets.of_members)
         validations = self._validations(n, targets, given, random)
-        hidden = self.hidden_layer_sizes
-        hidden = [hidden] if isinstance(hidden, Integral) else list(hidden)
-        units = [self.encoder_.width, *hidden, targets.n_outputs]
+        units = [self.encoder_.width, *layer_sizes(self), targets.n_outputs]
         networks = []
         for _ in range(self.n_ensemble):
             parameters = self._member_parameters(n, int(random.randint(2**31 - 1)))
@@ -347,7 +347,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
                 raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
             encoded = self.encoder_.transform(table)
             return [ValidationInput(encoded, y, weight) for y in ys] * self.n_ensemble
-        n_folds = min(_FOLDS, max(2, n // 3))
+        n_folds = _n_folds(n)
         one_label = targets.classes is not None and targets.of_members[0].ndim == 1
         strata = targets.of_members[0] if one_label else None
         folds: list[Any] = []
@@ -362,7 +362,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         batch = self.batch_size
         if batch == "auto":
             batch = 64 if n < 2_000 else 128 if n < 20_000 else 256
-        trained = max(1, n - n // _FOLDS - 1)
+        trained = n - ceil(n / _n_folds(n))
         return {
             "hidden_layer_sizes": self.hidden_layer_sizes,
             "activation": "mish",
@@ -476,6 +476,11 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _n_folds(n: int) -> int:
+    """How many folds n samples are cut into."""
+    return min(_FOLDS, max(2, n // 3))
 
 
 def _first_weights(units: list[int], random: np.random.RandomState) -> list[Array]:

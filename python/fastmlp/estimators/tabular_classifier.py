@@ -43,6 +43,14 @@ def brier_score(network: Any, X: Array, y: Array, sample_weight: Array | None = 
     return -float(np.average(squares, weights=sample_weight))
 
 
+def _label_matrix(y: Any, name: str) -> Array:
+    """Several labels per sample as a dense matrix of 0 and 1, (n, n_labels)."""
+    dense: Array = np.asarray(y.toarray() if issparse(y) else y)
+    if not np.isin(dense, (0, 1)).all():
+        raise ValueError(f"{name} must be 0 or 1 for each label. Got others as well.")
+    return dense.astype(int)
+
+
 def _log_loss(probabilities: Array, truth: Array, weights: Array | None) -> float:
     """The mean over samples of minus the logarithm of what came true; of labels, all of them."""
     if truth.ndim == 2:
@@ -134,7 +142,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         check_classification_targets(y)
         self._is_multilabel = type_of_target(y).startswith("multilabel")
         if self._is_multilabel:
-            codes = self._label_matrix(y)
+            codes = _label_matrix(y, "y")
             self.classes_ = np.arange(codes.shape[1])
             return Targets([codes], codes.shape[1], brier_score, self.classes_)
         y = column_or_1d(y, warn=True)
@@ -148,17 +156,16 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
 
     def _encode_y_val(self, y: Any) -> list[Array]:
         if self._is_multilabel:
-            return [self._label_matrix(y)]
+            codes = _label_matrix(y, "y_val")
+            n = len(self.classes_)
+            if codes.ndim != 2 or codes.shape[1] != n:
+                raise ValueError(f"y_val must have {n} labels, as y. Got shape {codes.shape}.")
+            return [codes]
         y = column_or_1d(y, warn=True)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y_val has classes that y has not: {unknown}.")
         return [np.searchsorted(self.classes_, y)]
-
-    def _label_matrix(self, y: Any) -> Array:
-        """Several labels per sample as a dense matrix of 0 and 1, (n, n_labels)."""
-        dense: Array = np.asarray(y.toarray() if issparse(y) else y, dtype=int)
-        return dense
 
     def _weigh(self, codes: Array, sample_weight: Array | None) -> Array | None:
         if self.class_weight is None:
