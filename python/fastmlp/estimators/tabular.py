@@ -33,6 +33,7 @@ from fastmlp.estimators.base import (
     snapshot,
 )
 from fastmlp.estimators.consistency import check_features
+from fastmlp.estimators.effect import warn_of_unused_parameters
 from fastmlp.estimators.ensemble import Plan, Sample, assign_folds, train_members
 from fastmlp.estimators.parameters import MLP_PARAMETERS, positive
 from fastmlp.estimators.setup import layer_sizes
@@ -263,6 +264,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
+        warn_of_unused_parameters(self, validates=given.X is not None)
         table = Table(X)
         validate_data(self, X, reset=True, skip_check_array=True)
         self.n_features_in_ = table.width

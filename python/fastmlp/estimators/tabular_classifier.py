@@ -27,6 +27,7 @@ from fastmlp.estimators.tabular import (
 )
 from fastmlp.exchange.registry import register
 from fastmlp.exchange.values import FittedEnsemble
+from fastmlp.tables.reading import is_missing
 from fastmlp.tables.table_encoder import EncodedRows
 
 
@@ -41,6 +42,26 @@ def brier_score(network: Any, X: Array, y: Array, sample_weight: Array | None = 
     if sample_weight is not None and not np.any(sample_weight):
         sample_weight = None
     return -float(np.average(squares, weights=sample_weight))
+
+
+def _as_labels(y: Any, name: str) -> Any:
+    """Class labels as a vector that can be sorted; several labels per sample as they are.
+
+    A column of a data frame keeps its type, booleans and whole numbers that could be missing, too.
+    """
+    if issparse(y) or np.ndim(y) > 1:
+        several = issparse(y) or np.shape(y)[1] > 1
+        return y if several else column_or_1d(y, warn=True)
+    import narwhals
+
+    column = narwhals.from_native(y, allow_series=True, pass_through=True)
+    labels = column.to_numpy() if isinstance(column, narwhals.Series) else y
+    labels = column_or_1d(labels, input_name=name)
+    if labels.dtype.kind in "OMm" and any(map(is_missing, labels)):
+        raise ValueError(f"Some labels in {name} are missing.")
+    if labels.dtype == object and len({isinstance(label, str) for label in labels}) > 1:
+        raise ValueError(f"Labels in {name} must be all strings, or none of them.")
+    return labels
 
 
 def _label_matrix(y: Any, name: str) -> Array:
@@ -139,18 +160,18 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         self.verbose = verbose
 
     def _encode_y(self, y: Any, sample_weight: Array | None) -> Targets:
+        y = _as_labels(y, "y")
         check_classification_targets(y)
         self._is_multilabel = type_of_target(y).startswith("multilabel")
         if self._is_multilabel:
             codes = _label_matrix(y, "y")
             self.classes_ = np.arange(codes.shape[1])
             return Targets([codes], codes.shape[1], brier_score, self.classes_)
-        y = column_or_1d(y, warn=True)
         self.classes_, codes = np.unique(y, return_inverse=True)
         n = len(self.classes_)
         if n < 2:
             raise ValueError(
-                f"y has one class, {self.classes_[0]!r}: there must be two or more classes."
+                f"y has one class, {self.classes_.tolist()[0]!r}: there must be two or more classes."
             )
         return Targets([codes], 1 if n == 2 else n, brier_score, np.arange(n))
 
@@ -161,7 +182,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
             if codes.ndim != 2 or codes.shape[1] != n:
                 raise ValueError(f"y_val must have {n} labels, as y. Got shape {codes.shape}.")
             return [codes]
-        y = column_or_1d(y, warn=True)
+        y = _as_labels(y, "y_val")
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y_val has classes that y has not: {unknown}.")

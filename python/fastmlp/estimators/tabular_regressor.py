@@ -147,7 +147,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         else:
             self._shift = mean * largest
             scale = np.sqrt(np.average((y_in_1 - mean) ** 2, axis=0, weights=sample_weight))
-        self._scale = np.where(scale > 0, scale * largest, 1.0)
+        self._scale = scale * largest
         score = _r2_score if self.loss == "squared_error" else _minus_loss
         return Targets([self._scaled(y)] * kinds, y.shape[1], score)
 
@@ -170,7 +170,8 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         return values.reshape(len(values), -1)
 
     def _scaled(self, y: Array) -> Array:
-        scaled: Array = ((y - self._shift) / self._scale).astype(np.float32)
+        scale = np.where(self._scale > 0, self._scale, 1)  # a constant is predicted exactly
+        scaled: Array = ((y - self._shift) / scale).astype(np.float32)
         return scaled[:, 0] if scaled.shape[1] == 1 else scaled
 
     def _new_members(self, parameters: dict[str, Any]) -> list[Any]:
