@@ -175,13 +175,12 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         return scaled[:, 0] if scaled.shape[1] == 1 else scaled
 
     def _new_members(self, parameters: dict[str, Any]) -> list[Any]:
-        scoring = None if self.loss == "squared_error" else "loss"
         return [
             MLPRegressor(
                 loss=self.loss,
                 quantile=quantile,
                 huber_delta=self.huber_delta,
-                scoring=scoring,
+                scoring="loss",
                 **parameters,
             )
             for quantile in self._quantiles()
