@@ -268,6 +268,8 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         table = Table(X)
         validate_data(self, X, reset=True, skip_check_array=True)
         self.n_features_in_ = table.width
+        if table.names is not None:  # also of frames that scikit-learn does not know
+            self.feature_names_in_ = np.array(table.names, object)
         check_consistent_length(X, y)
         n = table.n
         random = check_random_state(self.random_state)

@@ -57,9 +57,10 @@ def _as_labels(y: Any, name: str) -> Any:
     column = narwhals.from_native(y, allow_series=True, pass_through=True)
     labels = column.to_numpy() if isinstance(column, narwhals.Series) else y
     labels = column_or_1d(labels, input_name=name)
-    if labels.dtype.kind in "OMm" and any(map(is_missing, labels)):
+    of_objects = labels.dtype == object
+    if np.any([is_missing(label) for label in labels] if of_objects else labels != labels):
         raise ValueError(f"Some labels in {name} are missing.")
-    if labels.dtype == object and len({isinstance(label, str) for label in labels}) > 1:
+    if of_objects and len({isinstance(label, str) for label in labels}) > 1:
         raise ValueError(f"Labels in {name} must be all strings, or none of them.")
     return labels
 
@@ -171,7 +172,8 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         n = len(self.classes_)
         if n < 2:
             raise ValueError(
-                f"y has one class, {self.classes_.tolist()[0]!r}: there must be two or more classes."
+                f"y has one class, {self.classes_.tolist()[0]!r}: there must be two or more "
+                "classes."
             )
         return Targets([codes], 1 if n == 2 else n, brier_score, np.arange(n))
 
