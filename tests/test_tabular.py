@@ -202,7 +202,7 @@ def saved(tmp_path, Estimator=TabularMLPClassifier, **parameters):
         (TabularMLPRegressor, {"_scale": np.array([np.nan])}),
         (TabularMLPRegressor, {"_shift": np.array([1.0, 2.0])}),
         (TabularMLPRegressor, {"n_outputs_": 2}),
-        (TabularMLPRegressor, {"quantile": [0.1, 0.5, 0.9], "loss": "quantile"}),
+        (TabularMLPRegressor, {"_fitted_quantiles": [0.1, 0.5, 0.9]}),
     ],
     ids=str,
 )

@@ -159,7 +159,9 @@ def test_unseen_missing_and_extreme_values(model):
     new.loc[:2, "garden"] = None
     new.loc[3:9, "town"] = ["Rom", "", "3.0", "5", "ulm", None, "Köln"]
     new.loc[10:15, "age in years"] = [np.inf, -np.inf, np.nan, 1e300, -1e300, 5e-324]
-    found = run(model.to_onnx(), new.assign(garden=new["garden"].map(str).replace("None", "")))
+    found = run(
+        model.to_onnx(), new.assign(garden=new["garden"].map({True: "1", False: "0"}).fillna(""))
+    )
     assert_same(found, model, new)
 
 

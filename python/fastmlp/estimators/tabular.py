@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.core.files import prefixed_errors
@@ -41,7 +41,7 @@ from fastmlp.estimators.validation import ValidationInput
 from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.exchange.onnx_tables import OnnxTableMixin
 from fastmlp.exchange.values import FittedEnsemble
-from fastmlp.tables.reading import Kind, Table
+from fastmlp.tables.reading import Kind, Table, take_rows
 from fastmlp.tables.table_encoder import (
     ENERGY,
     EncodedRows,
@@ -276,7 +276,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         weight = check_sample_weight(sample_weight, n, np.float32)
         if weight is not None and not weight.all():  # as if these samples were not there
             kept = np.flatnonzero(weight)
-            table, y, weight = table.rows(kept), _safe_indexing(y, kept), weight[kept]
+            table, y, weight = table.rows(kept), take_rows(y, kept), weight[kept]
             n = table.n
         if n < 2:
             raise ValueError(

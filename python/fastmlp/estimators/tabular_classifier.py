@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.sparse import issparse
-from scipy.special import expit, logit, softmax
+from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
@@ -49,8 +49,9 @@ def _as_labels(y: Any, name: str) -> Any:
 
     A column of a data frame keeps its type, booleans and whole numbers that could be missing, too.
     """
-    if issparse(y) or np.ndim(y) > 1:
-        several = issparse(y) or np.shape(y)[1] > 1
+    array = y if issparse(y) else np.asarray(y)
+    if array.ndim > 1:
+        several = issparse(y) or array.shape[1] > 1
         return y if several else column_or_1d(y, warn=True)
     import narwhals
 
@@ -71,6 +72,12 @@ def _label_matrix(y: Any, name: str) -> Array:
     if not np.isin(dense, (0, 1)).all():
         raise ValueError(f"{name} must be 0 or 1 for each label. Got others as well.")
     return dense.astype(int)
+
+
+def _logits(network: Any, X: Array) -> Array:
+    """What goes into a network's link, (n, n_outputs): unlike probabilities it keeps its digits."""
+    logits: Array = network._outputs(X, linked=False).astype(np.float64)
+    return logits
 
 
 def _log_loss(probabilities: Array, truth: Array, weights: Array | None) -> float:
@@ -128,7 +135,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         "temperature_": Attribute(
             number,
             "float",
-            """What the logarithms of all networks' probabilities are divided by, so that they are
+            """What all networks' logits are divided by, so that they are
             as sure as they are right on samples that they were not trained on [3]_.""",
         ),
     }
@@ -215,21 +222,20 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
     ) -> None:
         self.temperature_ = 1.0
         pairs = [
-            (member.predict_proba(encoded.take(rows)), rows)
+            (_logits(member, encoded.take(rows)), rows)
             for member, rows in zip(self.estimators_, held_out, strict=True)
             if rows is not None
         ]
         if not pairs:
             return
-        probabilities = np.concatenate([found for found, _ in pairs])
+        logits = np.concatenate([found for found, _ in pairs])
         rows = np.concatenate([rows for _, rows in pairs])
         weights = None if weight is None else weight[rows]
         if weights is not None and not np.any(weights):
             return
 
         def loss(log_temperature: float) -> float:
-            cooled = self._cool(probabilities, np.exp(log_temperature))
-            return _log_loss(cooled, codes[rows], weights)
+            return _log_loss(self._cool(logits, np.exp(log_temperature)), codes[rows], weights)
 
         found = minimize_scalar(loss, bounds=(np.log(0.25), np.log(4)), method="bounded")
         self.temperature_ = float(np.exp(found.x))
@@ -237,15 +243,14 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
     def _combined(self, ensemble: FittedEnsemble) -> FittedEnsemble:
         return ensemble._replace(classes=self.classes_, temperature=self.temperature_)
 
-    def _cool(self, probabilities: Array, temperature: float) -> Array:
-        """Probabilities (n, n_classes) whose logarithms are divided by a temperature."""
-        p = np.clip(probabilities.astype(np.float64), 1e-30, 1 - 1e-16)
-        cooled: Array
+    def _cool(self, logits: Array, temperature: float) -> Array:
+        """Probabilities (n, n_classes) of logits (n, n_outputs) divided by a temperature."""
+        z = logits / temperature
         if self._is_multilabel:
-            cooled = expit(logit(p) / temperature)
-        else:
-            cooled = softmax(np.log(p) / temperature, axis=1)
-        return cooled
+            return expit(z)
+        if z.shape[1] == 1:
+            return np.hstack([expit(-z), expit(z)])
+        return softmax(z, axis=1)
 
     def predict_proba(self, X: Any) -> Array:
         """Predict class probabilities: the mean of the networks' calibrated ones.
@@ -264,7 +269,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         parts = []
         for encoded in fitted._encoded(X):
             cooled = [
-                fitted._cool(member.predict_proba(encoded), fitted.temperature_)
+                fitted._cool(_logits(member, encoded), fitted.temperature_)
                 for member in fitted.estimators_
             ]
             parts.append(np.mean(cooled, axis=0))

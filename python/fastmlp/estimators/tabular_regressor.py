@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastmlp.core.rules import Attribute, Parameter, Rule, any_of, each, real
 from fastmlp.core.typing import Array
-from fastmlp.estimators.attributes import count, floats
+from fastmlp.estimators.attributes import count, floats, numbers
 from fastmlp.estimators.base import snapshot
 from fastmlp.estimators.documentation import documented
 from fastmlp.estimators.regressor import REGRESSOR_PARAMETERS, MLPRegressor
@@ -28,11 +28,8 @@ _each = each(_quantile)
 _quantiles = Rule(lambda value: _each.accepts(value) and len(value) > 0, f"{_each.text}, not empty")
 
 
-def _r2_score(network: Any, X: Array, y: Array, sample_weight: Array | None = None) -> float:
-    return float(network.score(X, y, sample_weight))
-
-
 def _minus_loss(network: Any, X: Array, y: Array, sample_weight: Array | None = None) -> float:
+    """Minus the training loss, which has no penalty here."""
     return -float(network.loss_and_gradient(X, y, sample_weight)[0])
 
 
@@ -89,6 +86,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         **TABULAR_ATTRIBUTES,
         "_shift": Attribute(floats),
         "_scale": Attribute(floats),
+        "_fitted_quantiles": Attribute(numbers),
         "n_outputs_": Attribute(count, "int", "Number of targets, or of quantiles."),
     }
 
@@ -134,7 +132,8 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
 
     def _encode_y(self, y: Any, sample_weight: Array | None) -> Targets:
         y = self._checked(y, "y")
-        kinds = len(self._quantiles())
+        self._fitted_quantiles = self._quantiles()
+        kinds = len(self._fitted_quantiles)
         if kinds > 1 and y.shape[1] > 1:
             raise ValueError(f"Several quantiles are for one target. Got {y.shape[1]} targets.")
         self.n_outputs_ = max(kinds, y.shape[1])
@@ -148,8 +147,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
             self._shift = mean * largest
             scale = np.sqrt(np.average((y_in_1 - mean) ** 2, axis=0, weights=sample_weight))
         self._scale = scale * largest
-        score = _r2_score if self.loss == "squared_error" else _minus_loss
-        return Targets([self._scaled(y)] * kinds, y.shape[1], score)
+        return Targets([self._scaled(y)] * kinds, y.shape[1], _minus_loss)
 
     def _encode_y_val(self, y: Any) -> list[Array]:
         y, kinds = self._checked(y, "y_val"), len(self._quantiles())
@@ -188,7 +186,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
 
     def _ranks(self) -> Array | None:
         """The places of several quantiles in ascending order: they do not cross. Else None."""
-        quantiles = self._quantiles()
+        quantiles = self._fitted_quantiles
         return np.argsort(np.argsort(quantiles)) if len(quantiles) > 1 else None
 
     def _combined(self, ensemble: FittedEnsemble) -> FittedEnsemble:
@@ -199,7 +197,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
 
     def _check_whole(self) -> None:
         super()._check_whole()
-        targets, kinds = len(self._shift), len(self._quantiles())
+        targets, kinds = len(self._shift), len(self._fitted_quantiles)
         if self._scale.shape != (targets,) or not np.isfinite([self._shift, self._scale]).all():
             raise ValueError("the scale of the targets is not whole")
         if len(self.estimators_) < kinds or self.n_outputs_ != max(targets, kinds):
@@ -224,7 +222,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         """
         check_is_fitted(self)
         fitted = snapshot(self)
-        kinds = len(fitted._quantiles())
+        kinds = len(fitted._fitted_quantiles)
         parts = []
         for encoded in fitted._encoded(X):
             every = [m.predict(encoded).reshape(len(encoded), -1) for m in fitted.estimators_]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmlp.core.typing import Array
-from fastmlp.exchange.onnx import Graph, Result, label_result, network_values, package
+from fastmlp.exchange.onnx import Graph, Result, label_result, package
 from fastmlp.exchange.values import FittedEnsemble, Task
 from fastmlp.tables.encodings import CategoryEncoding, DateEncoding, NumberEncoding
 from fastmlp.tables.reading import Kind, Table, as_text
@@ -54,7 +54,7 @@ class OnnxTableMixin:
             It has an input of shape (N, 1) for each column of the table, of the column's name:
 
             - of numbers, float64; or float32, int64 or bool where X has that. NaN is missing.
-            - of text and categories, string: "" is missing, booleans are "True" and "False", whole
+            - of text and categories, string: "" is missing, booleans are "1" and "0", whole
               numbers have no point ("3"). Where X has numbers or booleans, these, as above.
             - of dates, int64: microseconds since 1970, as of
               ``dates.astype("datetime64[us]").astype("int64")``; of durations and times of day
@@ -291,9 +291,7 @@ def _category(graph: Graph, inputs: _Inputs, i: int, encoding: CategoryEncoding)
 
 
 def _number_of(level: str) -> float:
-    """The number whose text is a level, NaN where there is none; a boolean's is 0 or 1."""
-    if level in ("False", "True"):
-        return float(level == "True")
+    """The number whose text is a level, NaN where there is none."""
     try:
         number = float(level)
     except ValueError:
@@ -360,10 +358,15 @@ def _calendar(graph: Graph, microseconds: str) -> dict[str, str]:
 # --- the ensemble --------------------------------------------------------------------------------
 
 
-def _outputs(graph: Graph, ensemble: FittedEnsemble, encoded: str) -> list[str]:
-    """The float32 outputs of each network."""
+def _outputs(
+    graph: Graph, ensemble: FittedEnsemble, encoded: str, *, linked: bool = True
+) -> list[str]:
+    """The float32 outputs of each network, or what goes into its link."""
     single = graph.typed(np.float32)
-    return [single.layers(encoded, n.astype(np.float32).layers) for n in ensemble.networks]
+    networks = [network.astype(np.float32).layers for network in ensemble.networks]
+    if not linked:
+        networks = [[*n[:-1], n[-1]._replace(activation="identity")] for n in networks]
+    return [single.layers(encoded, layers) for layers in networks]
 
 
 def _mean(graph: Graph, values: list[str], output: str = "") -> str:
@@ -387,16 +390,14 @@ def _regression(graph: Graph, ensemble: FittedEnsemble, encoded: str) -> list[Re
 
 def _classification(graph: Graph, ensemble: FittedEnsemble, encoded: str) -> list[Result]:
     """Nodes from the encoded table to labels and probabilities."""
-    node, single = graph.node, graph.typed(np.float32)
+    node = graph.node
     multilabel = ensemble.task is Task.MULTILABEL
-    outputs = _outputs(graph, ensemble, encoded)
     cooled = []
-    for network, x in zip(ensemble.networks, outputs, strict=True):
-        p = graph.cast(network_values(single, network, x), graph.dtype)
-        p = node("Clip", p, 1e-30, 1 - 1e-16)
-        odds = node("Div", p, node("Sub", 1, p)) if multilabel else p
-        logits = node("Div", node("Log", odds), ensemble.temperature)
-        cooled.append(node("Sigmoid", logits) if multilabel else node("Softmax", logits, axis=1))
+    for x in _outputs(graph, ensemble, encoded, linked=False):
+        z = node("Div", graph.cast(x, graph.dtype), ensemble.temperature)
+        if not multilabel and ensemble.networks[0].n_outputs == 1:
+            z = node("Concat", node("Mul", z, 0), z, axis=1)
+        cooled.append(node("Sigmoid", z) if multilabel else node("Softmax", z, axis=1))
     name = _mean(graph, cooled, output="probabilities")
     n = max(ensemble.networks[0].n_outputs, 2)
     values: Result = (name, graph.type(graph.dtype), ["N", n])

@@ -72,9 +72,7 @@ class Table:
 
     def dtype(self, i: int) -> np.dtype[Any]:
         """The type of column i as a NumPy array."""
-        values = self._series(i).to_numpy() if self.is_frame else self._data
-        found: np.dtype[Any] = values.dtype
-        return found
+        return self._values(i).dtype
 
     def rows(self, rows: Order | slice) -> "Table":
         """A table of some rows."""
@@ -193,6 +191,13 @@ def _nested(X: Iterable[Any]) -> Any:
     """Rows in lists as an array; of objects, where they are not all numbers."""
     array = np.asarray(X)
     return array if array.dtype.kind in "fiubc" else np.asarray(X, dtype=object)
+
+
+def take_rows(y: Any, rows: Order) -> Any:
+    """Some rows of targets, of the type that they came in; lists become arrays."""
+    if hasattr(y, "iloc"):
+        return y.iloc[rows]
+    return y[rows] if hasattr(y, "shape") else np.asarray(y)[rows]
 
 
 def is_missing(value: Any) -> bool:
