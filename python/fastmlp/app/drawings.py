@@ -1,4 +1,4 @@
-"""A progress bar and a curve in characters."""
+"""A progress bar, a curve and bars in characters."""
 
 import io
 import sys
@@ -46,4 +46,16 @@ def curve(losses: list[float], width: int = 60, height: int = 10) -> str:
         lines.append(f"{label} │{cells}")
     lines.append(f"{'':8} └{'─' * width}")
     lines.append(f"{'':9} 1{'epoch':^{width - 4}}{len(losses):>3}")
+    return "\n".join(lines)
+
+
+def bars(names: list[str], values: list[float], digits: int, width: int = 40) -> str:
+    """A bar for each value, as long as the value is beside the largest; none below zero."""
+    longest = max(*map(len, names), 1)
+    highest = max(*values, 1e-12)
+    lines = []
+    for name, value in zip(names, values, strict=True):
+        eighths = round(8 * width * max(value, 0.0) / highest)
+        bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
+        lines.append(f"{name:<{longest}}  {value:>7.{digits}f}  {bar}".rstrip())
     return "\n".join(lines)
