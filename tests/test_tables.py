@@ -226,6 +226,7 @@ NUMBERS = [
     np.array([True, 2.5], object),
     pd.arrays.SparseArray([0, 1.0]),
     pl.Series([1, None], dtype=pl.Int8),
+    pl.Series([2**100, None], dtype=pl.Int128),
     pl.Series(["1.50", None]).cast(pl.Decimal(10, 2)),
     pl.Series([None, None]),
 ]

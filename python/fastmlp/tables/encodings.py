@@ -250,8 +250,8 @@ def fit_categories(
     """The encoding of a column's texts; None where there is but one level and none is missing."""
     codes, texts = values
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-    order = np.argsort(-counts, kind="stable")[:most_levels]
-    levels = sorted(texts[i] for i in order)
+    order = sorted(range(len(texts)), key=lambda i: (-counts[i], texts[i]))
+    levels = sorted(texts[i] for i in order[:most_levels])
     if not levels or (len(texts) == 1 and counts.sum() == len(codes)):
         return None
     return CategoryEncoding(name, levels, len(texts) - len(levels))

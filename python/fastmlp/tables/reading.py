@@ -146,12 +146,22 @@ class Table:
         values = self._values(i)
         if values.dtype.kind in "mM":  # else nanoseconds were numbers
             values = self.dates(i)
-        return _as_texts(values.tolist(), self.label(i))
+        if values.dtype == object:
+            return _as_texts(values.tolist(), self.label(i))
+        distinct, places = np.unique(values, return_inverse=True)  # sooner than one by one
+        codes, texts = _as_texts(distinct.tolist(), self.label(i))
+        return codes[places], texts
 
     def _values(self, i: int) -> Array:
         """Column i as an array."""
-        column = self._data[:, i]
-        values: Array = column.to_numpy() if self.is_frame else column
+        column: Any = self._data[:, i]
+        if self.is_frame:
+            if str(column.dtype) in ("Int128", "UInt128"):  # which NumPy does not have
+                import narwhals
+
+                column = column.cast(narwhals.Float64())
+            column = column.to_numpy()
+        values: Array = column
         return values
 
 

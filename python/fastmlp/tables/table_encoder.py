@@ -25,8 +25,8 @@ _MOST_LEVELS = 255  # of a category, as many as HistGradientBoosting takes
 
 _ENERGY_ROWS = 20_000  # are enough for the mean length of a row
 
-# The mean squared length of an encoded row. Weights of the first layer are drawn with this as their
-# fan-in: the networks learn at the same pace however many columns there are.
+# The mean squared distance of an encoded row from the mean of all. Weights of the first layer are
+# drawn with this as their fan-in: the networks learn at the same pace however many columns there are.
 ENERGY = 256.0
 
 
@@ -175,6 +175,15 @@ def fit_encoder(table: Table, kinds: Sequence[Kind]) -> TableEncoder:
     encoder = TableEncoder(names, columns, 1.0)
     if encoder.width == 0:
         raise ValueError("No column of X has two different values: there is nothing to learn from.")
-    encoded = encoder.transform(table.rows(slice(None, None, 1 + table.n // _ENERGY_ROWS)))
-    energy = float(encoded.var(axis=0, dtype=np.float64).sum())
-    return TableEncoder(names, columns, float(np.sqrt(ENERGY / energy)))
+    return TableEncoder(names, columns, float(np.sqrt(ENERGY / _energy(encoder, table))))
+
+
+def _energy(encoder: TableEncoder, table: Table) -> float:
+    """The mean squared distance of the encoded rows of a table from their mean."""
+    total, squares = np.zeros(encoder.width), 0.0
+    some = table.rows(slice(None, None, 1 + table.n // _ENERGY_ROWS))
+    for block in encoded_blocks(some, encoder):
+        total += block.sum(axis=0, dtype=np.float64)
+        squares += float(np.square(block).sum(dtype=np.float64))
+    mean = total / some.n
+    return squares / some.n - float(mean @ mean)
