@@ -286,6 +286,19 @@ def test_a_weight_of_0_is_as_if_the_sample_were_not_there(Estimator):
         small(Estimator).fit(X, y, sample_weight=np.eye(len(y))[0])
     with pytest.raises(ValueError, match="sample_weight"):
         small(Estimator).fit(X, y, sample_weight=np.ones(3))
+    with pytest.raises(ValueError, match=r"Sample weights must be 0 or more. Got -1\.0"):
+        small(Estimator).fit(X, y, sample_weight=2.0 * kept - 1)
+
+
+@both
+@pytest.mark.parametrize("scale", [2.0, 1e-300, 1e300])
+def test_weights_are_relative(Estimator, scale):
+    y = target(Estimator)
+    weights = np.random.RandomState(0).randint(1, 5, len(y)) / 4
+    expected = small(Estimator).fit(X_mixed, y, weights)
+    model = small(Estimator).fit(X_mixed, y, weights * scale)
+    np.testing.assert_allclose(scores(model, X_mixed), scores(expected, X_mixed), atol=1e-4)
+    assert_same(small(Estimator).fit(X_mixed, y, scale), small(Estimator).fit(X_mixed, y))
 
 
 def test_weights_count_as_repetitions_in_the_scale_of_y():
@@ -319,7 +332,11 @@ def test_balanced_classes_are_factors():
         small(TabularMLPClassifier).fit(X, y, np.vectorize(factors.get)(y)),
     ]
     assert_same(models[0], models[1], X)
-    assert_same(models[0], models[2], X)
+    np.testing.assert_allclose(scores(models[0], X), scores(models[2], X), atol=1e-4)
+    huge = small(
+        TabularMLPClassifier, class_weight={name: 1e300 * f for name, f in factors.items()}
+    )
+    np.testing.assert_allclose(scores(huge.fit(X, y), X), scores(models[0], X), atol=1e-4)
     for wrong in (-1, np.nan, np.inf):
         with pytest.raises(ValueError, match="class_weight must hold finite numbers, 0 or more"):
             small(TabularMLPClassifier, class_weight={"rare": wrong}).fit(X, y)
@@ -349,6 +366,7 @@ def test_validation_data(Estimator):
         ({"sample_weight_val": [1]}, "sample_weight_val needs"),
         ({"X_val": X_mixed, "y_val": y[1:]}, "X_val, y_val, .* inconsistent"),
         ({"X_val": X_mixed[["size"]], "y_val": y}, "X_val, y_val, .* feature names"),
+        ({"X_val": X_mixed.assign(size="x"), "y_val": y}, "X_val, y_val, .* 'size' held numbers"),
     ):
         with pytest.raises(ValueError, match=text):
             model.fit(X_mixed, y, **given)

@@ -89,8 +89,8 @@ TABULAR_PARAMETERS = {
         "'from_dtype', array-like of {bool, int, str} or None",
         """Which columns are categories besides those that can be nothing else:
 
-        - 'from_dtype', those of a data frame's types text, category, enum and boolean, and text or
-          booleans in an array;
+        - 'from_dtype', those of a data frame's types text, category, enum and boolean; in an array,
+          whose columns have no types of their own, booleans and text that is not numbers throughout;
         - a boolean mask of all columns, or places or names of some: these too, for instance
           numbers that are codes;
         - None is the same as 'from_dtype'.""",
@@ -218,11 +218,13 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         Parameters
         ----------
         X : data frame, or array-like of shape (n_samples, n_features)
-            Numbers, booleans, text, categories, dates and times; cells may be missing.
+            Numbers, booleans, text, categories, dates and times; cells may be missing. Rows and
+            targets go together by their places, whatever the index of a frame.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels (a classifier) or values (a regressor).
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Weights of the samples.
+            Weights of the samples; only their ratios count. With a weight of 0 it is as if the
+            sample were not there.
         X_val : data frame, or array-like of shape (n_val, n_features), default=None
             Validation samples for all networks, instead of a tenth of X for each.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
@@ -273,7 +275,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         check_consistent_length(X, y)
         n = table.n
         random = check_random_state(self.random_state)
-        weight = check_sample_weight(sample_weight, n, np.float32)
+        weight = _relative_weights(sample_weight, n)
         if weight is not None and not weight.all():  # as if these samples were not there
             kept = np.flatnonzero(weight)
             table, y, weight = table.rows(kept), take_rows(y, kept), weight[kept]
@@ -346,10 +348,10 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
                 table = self._table(given.X)
                 ys = self._encode_y_val(given.y)
                 check_consistent_length(given.X, given.y)
-                weight = check_sample_weight(given.sample_weight, table.n, np.float32)
+                weight = _relative_weights(given.sample_weight, table.n)
+                encoded = self.encoder_.transform(table)
             except ValueError as error:
                 raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
-            encoded = self.encoder_.transform(table)
             return [ValidationInput(encoded, y, weight) for y in ys] * self.n_ensemble
         n_folds = _n_folds(n)
         one_label = targets.classes is not None and targets.of_members[0].ndim == 1
@@ -480,6 +482,17 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _relative_weights(sample_weight: Any, n: int) -> Array | None:
+    """Sample weights as float32 (n,), of which the largest is 1: no sum of them is infinite."""
+    weights = check_sample_weight(sample_weight, n, np.float64)
+    if weights is None:
+        return None
+    if weights.min() < 0:
+        raise ValueError(f"Sample weights must be 0 or more. Got {weights.min()}.")
+    relative: Array = (weights / weights.max()).astype(np.float32)
+    return relative
 
 
 def _n_folds(n: int) -> int:

@@ -49,10 +49,11 @@ def _as_labels(y: Any, name: str) -> Any:
 
     A column of a data frame keeps its type, booleans and whole numbers that could be missing, too.
     """
-    array = y if issparse(y) else np.asarray(y)
-    if array.ndim > 1:
-        several = issparse(y) or array.shape[1] > 1
-        return y if several else column_or_1d(y, warn=True)
+    if issparse(y):
+        return y
+    shape = np.asarray(y).shape
+    if len(shape) > 1:
+        return y if shape[1] > 1 else column_or_1d(y, warn=True)
     import narwhals
 
     column = narwhals.from_native(y, allow_series=True, pass_through=True)
@@ -211,7 +212,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
             raise ValueError(
                 f"class_weight must hold finite numbers, 0 or more. Got {self.class_weight!r}."
             )
-        weights: Array = factors[codes].astype(np.float32)
+        weights: Array = (factors / (factors.max() or 1))[codes].astype(np.float32)
         return weights if sample_weight is None else weights * sample_weight
 
     def _new_members(self, parameters: dict[str, Any]) -> list[Any]:
