@@ -89,8 +89,8 @@ TABULAR_PARAMETERS = {
         "'from_dtype', array-like of {bool, int, str} or None",
         """Which columns are categories besides those that can be nothing else:
 
-        - 'from_dtype', those of a data frame's types text, category, enum and boolean; in an array,
-          whose columns have no types of their own, booleans and text that is not numbers throughout;
+        - 'from_dtype', those of a data frame's types text, category, enum and boolean; of an array,
+          whose columns have no types of their own, booleans, and text that does not spell numbers;
         - a boolean mask of all columns, or places or names of some: these too, for instance
           numbers that are codes;
         - None is the same as 'from_dtype'.""",

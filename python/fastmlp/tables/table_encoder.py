@@ -25,8 +25,8 @@ _MOST_LEVELS = 255  # of a category, as many as HistGradientBoosting takes
 
 _ENERGY_ROWS = 20_000  # are enough for the mean length of a row
 
-# The mean squared distance of an encoded row from the mean of all. Weights of the first layer are
-# drawn with this as their fan-in: the networks learn at the same pace however many columns there are.
+# The mean squared distance of encoded rows from their mean. Weights of the first layer are drawn
+# with this as their fan-in: the networks learn at the same pace however many columns there are.
 ENERGY = 256.0
 
 
