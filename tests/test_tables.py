@@ -331,7 +331,16 @@ def test_equal_values_are_one_level_whatever_their_types():
         assert sorted(texts) == ["1", "1.5"]
         assert (codes == -1).sum() == 4
     ids = [2**60, 2**60 + 1]  # more digits than a float has
-    assert column(np.array(ids, object)).texts(0)[1] == [str(i) for i in ids]
+    for given in (
+        np.array(ids, object),
+        np.array(ids),
+        pd.array([*ids, None], dtype="Int64"),
+        pl.Series([*ids, None]),
+        pl.Series([*ids, None], dtype=pl.Int128),
+    ):
+        codes, texts = Table(frame(given)).texts(0)
+        assert texts == [str(i) for i in ids]
+        assert codes.tolist() == [0, 1, -1][: len(given)]
 
 
 def test_dates_of_all_libraries_are_the_same():

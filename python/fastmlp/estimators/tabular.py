@@ -468,7 +468,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         return fitted._combined(FittedEnsemble(name, fitted.encoder_, has_names, networks))
 
     def summary(self) -> str:
-        """Describe what each column became, and the networks.
+        """Describe what each column became.
 
         Returns
         -------

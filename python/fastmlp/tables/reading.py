@@ -146,6 +146,9 @@ class Table:
         values = self._values(i)
         if values.dtype.kind in "mM":  # else nanoseconds were numbers
             values = self.dates(i)
+        elif values.dtype.kind == "f" and self.is_frame and self._data[:, i].dtype.is_integer():
+            # numbers that are codes may have more digits than a float
+            values = np.array(self._data[:, i].to_list(), object)
         if values.dtype == object:
             return _as_texts(values.tolist(), self.label(i))
         distinct, places = np.unique(values, return_inverse=True)  # sooner than one by one
