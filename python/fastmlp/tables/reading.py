@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
 
@@ -97,7 +98,7 @@ class Table:
         """
         if not self.is_frame:
             return _kind_of_values(self._values(i), self.label(i), spelled=True)
-        dtype = self._data[:, i].dtype
+        dtype = self._series[i].dtype
         if dtype.is_numeric():
             return Kind.NUMBER
         if type(dtype).__name__ in ("Datetime", "Date", "Duration", "Time"):
@@ -146,9 +147,9 @@ class Table:
         values = self._values(i)
         if values.dtype.kind in "mM":  # else nanoseconds were numbers
             values = self.dates(i)
-        elif values.dtype.kind == "f" and self.is_frame and self._data[:, i].dtype.is_integer():
+        elif values.dtype.kind == "f" and self.is_frame and self._series[i].dtype.is_integer():
             # numbers that are codes may have more digits than a float
-            values = np.array(self._data[:, i].to_list(), object)
+            values = np.array(self._series[i].to_list(), object)
         if values.dtype == object:
             return _as_texts(values.tolist(), self.label(i))
         distinct, places = np.unique(values, return_inverse=True)  # sooner than one by one
@@ -157,15 +158,21 @@ class Table:
 
     def _values(self, i: int) -> Array:
         """Column i as an array."""
-        column: Any = self._data[:, i]
-        if self.is_frame:
-            if str(column.dtype) in ("Int128", "UInt128"):  # which NumPy does not have
-                import narwhals
+        if not self.is_frame:
+            values: Array = self._data[:, i]
+            return values
+        column = self._series[i]
+        if str(column.dtype) in ("Int128", "UInt128"):  # which NumPy does not have
+            import narwhals
 
-                column = column.cast(narwhals.Float64())
-            column = column.to_numpy()
-        values: Array = column
+            column = column.cast(narwhals.Float64())
+        values = column.to_numpy()
         return values
+
+    @cached_property
+    def _series(self) -> list[Any]:
+        """The columns of a frame: to look one up takes as long as there are columns."""
+        return list(self._data.iter_columns())
 
 
 def _as_frame(X: Any) -> Any:
