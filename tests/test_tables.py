@@ -452,7 +452,7 @@ def test_narwhals_frames_rows_and_columns():
 
 
 def test_memory_of_10000_levels_is_bounded(monkeypatch):
-    monkeypatch.setattr(table_encoder, "_BLOCK", 2**16)
+    monkeypatch.setattr(table_encoder, "_BLOCK_BYTES", 2**18)
     n = 20_000
     X = pd.DataFrame({"a": [f"user {i % 10_000}" for i in range(n)], "b": np.arange(n)})
     tracemalloc.start()

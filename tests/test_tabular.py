@@ -18,6 +18,8 @@ from sklearn.utils.estimator_checks import check_estimator
 from fastmlp import TabularMLPClassifier, TabularMLPRegressor, load
 from fastmlp.core import container
 from fastmlp.estimators import ensemble
+from fastmlp.tables import table_encoder
+from fastmlp.tables.reading import Table
 
 BOTH = [TabularMLPClassifier, TabularMLPRegressor]
 both = pytest.mark.parametrize("Estimator", BOTH)
@@ -435,3 +437,74 @@ def test_an_interrupt_keeps_a_model(Estimator, parameters, y, monkeypatch, tmp_p
     assert np.isfinite(predicted).all()
     model.save(tmp_path / "model")
     assert_same(load(tmp_path / "model"), model)
+
+
+# --- tables too large to be encoded at once ------------------------------------------------------
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """As if 300 rows were too many for one matrix."""
+    monkeypatch.setattr(table_encoder, "_MOST_BYTES", 0)
+    monkeypatch.setattr(table_encoder, "_BLOCK_ROWS", 100)
+
+
+def numbers_and_text(n, seed=0):
+    random = np.random.RandomState(seed)
+    X = pd.DataFrame({"a": random.randn(n), "b": random.choice(["x", "y"], n)})
+    return X, X["a"] * np.where(X["b"] == "x", 1, -1)
+
+
+@pytest.mark.parametrize("given", [{}, {"validation": True}, {"weights": True}])
+def test_learning_block_by_block(given, small_blocks):
+    X, y = numbers_and_text(400)
+    arguments = {}
+    if "validation" in given:
+        arguments["X_val"], arguments["y_val"] = X[300:], y[300:]
+    if "weights" in given:
+        arguments["sample_weight"] = np.linspace(1, 2, 300)
+    reg = TabularMLPRegressor(n_ensemble=2, max_iter=30, random_state=0)
+    assert reg.fit(X[:300], y[:300], **arguments).score(X[300:], y[300:]) > 0.9
+    assert [len(member.validation_scores_) for member in reg.estimators_] == [30, 30]
+    if "validation" in given:
+        arguments["y_val"] = y[300:] > 0
+    clf = TabularMLPClassifier(n_ensemble=2, max_iter=30, random_state=0)
+    assert clf.fit(X[:300], y[:300] > 0, **arguments).score(X[300:], y[300:] > 0) > 0.9
+    assert (clf.temperature_ == 1) == ("validation" in given)
+
+
+def test_a_block_wise_fit_is_the_same_for_any_number_of_threads(small_blocks):
+    X, y = numbers_and_text(300)
+    first, second = (
+        TabularMLPRegressor(n_ensemble=3, max_iter=3, random_state=0, n_jobs=jobs).fit(X, y)
+        for jobs in (1, 2)
+    )
+    assert np.array_equal(first.predict(X), second.predict(X))
+
+
+def test_the_best_epoch_is_kept_of_a_block_wise_fit(small_blocks):
+    X, y = numbers_and_text(300)
+    reg = TabularMLPRegressor(n_ensemble=1, max_iter=12, learning_rate_init=0.3, random_state=0)
+    reg.fit(X, y, X_val=X[:50], y_val=y[:50])
+    member = reg.estimators_[0]
+    assert np.argmax(member.validation_scores_) < 11  # at such a rate
+    encoded, targets = reg.encoder_.transform(Table(X[:50])), reg._encode_y_val(y[:50])[0]
+    loss = member.loss_and_gradient(encoded, targets)[0]
+    assert -loss == pytest.approx(max(member.validation_scores_), rel=1e-5)
+
+
+def test_a_tiny_max_time_block_by_block(small_blocks):
+    X, y = numbers_and_text(300)
+    clf = TabularMLPClassifier(n_ensemble=2, max_time=1e-9, random_state=0).fit(X, y > 0)
+    assert clf.n_iter_ == 1
+    assert np.allclose(clf.predict_proba(X).sum(axis=1), 1)
+
+
+def test_predictions_in_blocks_are_those_of_all_rows(monkeypatch):
+    X, y = numbers_and_text(300)
+    clf = TabularMLPClassifier(n_ensemble=2, max_iter=3, random_state=0).fit(X, y > 0)
+    reg = TabularMLPRegressor(n_ensemble=2, max_iter=3, random_state=0).fit(X, y)
+    whole = clf.predict_proba(X), reg.predict(X)
+    monkeypatch.setattr(table_encoder, "_BLOCK_ROWS", 64)
+    np.testing.assert_allclose(clf.predict_proba(X), whole[0], rtol=1e-5)
+    np.testing.assert_allclose(reg.predict(X), whole[1], rtol=1e-5, atol=1e-6)

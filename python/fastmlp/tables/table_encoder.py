@@ -181,7 +181,7 @@ def fit_encoder(table: Table, kinds: Sequence[Kind]) -> TableEncoder:
 def _energy(encoder: TableEncoder, table: Table) -> float:
     """The mean squared distance of the encoded rows of a table from their mean."""
     total, squares = np.zeros(encoder.width), 0.0
-    some = table.rows(slice(None, None, 1 + table.n // _ENERGY_ROWS))
+    some = table.rows(slice(None, None, 1 + (table.n - 1) // _ENERGY_ROWS))
     for block in encoded_blocks(some, encoder):
         total += block.sum(axis=0, dtype=np.float64)
         squares += float(np.square(block).sum(dtype=np.float64))
