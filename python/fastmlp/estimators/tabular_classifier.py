@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastmlp.core.rules import Attribute, Parameter, boolean
 from fastmlp.core.typing import Array
-from fastmlp.estimators.attributes import CLASSES, number
+from fastmlp.estimators.attributes import CLASSES, count, number
 from fastmlp.estimators.base import snapshot
 from fastmlp.estimators.classifier import CLASSIFIER_PARAMETERS, MLPClassifier
 from fastmlp.estimators.consistency import check_classes_attribute
@@ -137,8 +137,9 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
             number,
             "float",
             """What all networks' logits are divided by, so that they are
-            as sure as they are right on samples that they were not trained on [3]_.""",
+            as sure as they are right on samples that they were not trained on [3]_; 1 or more.""",
         ),
+        "n_samples_fit_": Attribute(count, "int", "Number of samples in `fit`."),
     }
 
     def __init__(
@@ -222,6 +223,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         self, encoded: EncodedRows, codes: Array, held_out: list[Any], weight: Array | None
     ) -> None:
         self.temperature_ = 1.0
+        self.n_samples_fit_ = len(codes)
         pairs = [
             (_logits(member, encoded.take(rows)), rows)
             for member, rows in zip(self.estimators_, held_out, strict=True)
@@ -238,11 +240,22 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         def loss(log_temperature: float) -> float:
             return _log_loss(self._cool(logits, np.exp(log_temperature)), codes[rows], weights)
 
-        found = minimize_scalar(loss, bounds=(np.log(0.25), np.log(4)), method="bounded")
+        # below 1 only where few samples happened to be predicted well
+        found = minimize_scalar(loss, bounds=(0, np.log(4)), method="bounded")
         self.temperature_ = float(np.exp(found.x))
 
     def _combined(self, ensemble: FittedEnsemble) -> FittedEnsemble:
-        return ensemble._replace(classes=self.classes_, temperature=self.temperature_)
+        return ensemble._replace(
+            classes=self.classes_, temperature=self.temperature_, doubt=self._doubt()
+        )
+
+    def _doubt(self) -> float:
+        """The share of the probabilities that is spread evenly over all classes.
+
+        n samples cannot tell that something happens more rarely than one time in n: without it,
+        one confident mistake would outweigh many good probabilities.
+        """
+        return 1 / (self.n_samples_fit_ + 1)
 
     def _cool(self, logits: Array, temperature: float) -> Array:
         """Probabilities (n, n_classes) of logits (n, n_outputs) divided by a temperature."""
@@ -255,6 +268,9 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
 
     def predict_proba(self, X: Any) -> Array:
         """Predict class probabilities: the mean of the networks' calibrated ones.
+
+        Of n samples in `fit`, one part in n + 1 is spread evenly over all classes: so many samples
+        cannot tell that something never happens.
 
         Parameters
         ----------
@@ -274,7 +290,9 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
                 for member in fitted.estimators_
             ]
             parts.append(np.mean(cooled, axis=0))
-        return np.concatenate(parts)
+        probabilities = np.concatenate(parts)
+        doubt, n_even = fitted._doubt(), 2 if fitted._is_multilabel else probabilities.shape[1]
+        return (1 - doubt) * probabilities + doubt / n_even
 
     def predict(self, X: Any) -> Array:
         """Predict class labels.

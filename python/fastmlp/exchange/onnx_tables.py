@@ -369,8 +369,8 @@ def _outputs(
     return [single.layers(encoded, layers) for layers in networks]
 
 
-def _mean(graph: Graph, values: list[str], output: str = "") -> str:
-    return graph.node("Div", graph.node("Sum", *values), len(values), output=output)
+def _mean(graph: Graph, values: list[str]) -> str:
+    return graph.node("Div", graph.node("Sum", *values), len(values))
 
 
 def _regression(graph: Graph, ensemble: FittedEnsemble, encoded: str) -> list[Result]:
@@ -398,8 +398,10 @@ def _classification(graph: Graph, ensemble: FittedEnsemble, encoded: str) -> lis
         if not multilabel and ensemble.networks[0].n_outputs == 1:
             z = node("Concat", node("Mul", z, 0), z, axis=1)
         cooled.append(node("Sigmoid", z) if multilabel else node("Softmax", z, axis=1))
-    name = _mean(graph, cooled, output="probabilities")
     n = max(ensemble.networks[0].n_outputs, 2)
+    sure = node("Mul", _mean(graph, cooled), 1 - ensemble.doubt)
+    even = ensemble.doubt / (2 if multilabel else n)
+    name = node("Add", sure, even, output="probabilities")
     values: Result = (name, graph.type(graph.dtype), ["N", n])
     if multilabel:
         above = graph.cast(node("Greater", name, 0.5), np.int64, output="label")

@@ -107,6 +107,8 @@ class FittedEnsemble(NamedTuple):
     classes : ndarray of shape (n_classes,) or None
         None of a regressor.
     temperature : float
+    doubt : float
+        The share of the probabilities that is spread evenly over all classes.
         What the logarithms of a classifier's probabilities are divided by.
     scale, shift : ndarray of shape (n_outputs,)
         What a regressor's outputs are multiplied by, and what is then added.
@@ -120,6 +122,7 @@ class FittedEnsemble(NamedTuple):
     networks: list[FittedNetwork]
     classes: Array | None = None
     temperature: float = 1.0
+    doubt: float = 0.0
     scale: Array = np.ones(1)
     shift: Array = np.zeros(1)
     ranks: Array | None = None
