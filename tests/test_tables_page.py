@@ -14,6 +14,6 @@ def test_the_code_of_the_page_runs():
     for language, code in blocks:
         if language == "python":
             exec(compile(code, "docs/tables.md", "exec"), names)
-    assert len([language for language, _ in blocks if language == "python"]) == 3
+    assert len([language for language, _ in blocks if language == "python"]) == 4
     shown = next(code for language, code in blocks if not language)
     assert names["model"].summary().startswith(shown.rstrip())
