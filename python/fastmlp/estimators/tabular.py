@@ -474,6 +474,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         -------
         str
         """
+        check_is_fitted(self, "encoder_")
         return self.encoder_.summary()
 
     def __sklearn_tags__(self) -> Any:

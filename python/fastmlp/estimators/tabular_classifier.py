@@ -224,9 +224,12 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
     ) -> None:
         self.temperature_ = 1.0
         self.n_samples_fit_ = len(codes)
+        some = [
+            rows if rows is None else rows[:: 1 + len(rows) // encoded.block] for rows in held_out
+        ]
         pairs = [
             (_logits(member, encoded.take(rows)), rows)
-            for member, rows in zip(self.estimators_, held_out, strict=True)
+            for member, rows in zip(self.estimators_, some, strict=True)
             if rows is not None
         ]
         if not pairs:
