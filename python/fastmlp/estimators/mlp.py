@@ -30,6 +30,7 @@ from fastmlp.estimators.scoring import find_scorer, has_scorer
 from fastmlp.estimators.setup import architecture_of, make_optimizer, start_records
 from fastmlp.estimators.validation import (
     ValidationInput,
+    checked_input,
     given_validation,
     held_out_validation,
     split_validation,
@@ -150,13 +151,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         and ``set_fit_request(X_val=True, y_val=True)``: see docs/validation.md.
         """
         check_parameters(self)
-        if (X_val is None) != (y_val is None):
-            raise ValueError(
-                f"X_val and y_val go together. Got {'X_val' if y_val is None else 'y_val'} alone."
-            )
-        if X_val is None and sample_weight_val is not None:
-            raise ValueError("sample_weight_val needs X_val and y_val.")
-        given = ValidationInput(X_val, y_val, sample_weight_val)
+        given = checked_input(X_val, y_val, sample_weight_val)
         with all_or_nothing(self) as worker:
             worker._fit(X, y, sample_weight, given)
         return self

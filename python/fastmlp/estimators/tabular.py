@@ -37,7 +37,7 @@ from fastmlp.estimators.effect import warn_of_unused_parameters
 from fastmlp.estimators.ensemble import Plan, Sample, assign_folds, train_members
 from fastmlp.estimators.parameters import MLP_PARAMETERS, positive
 from fastmlp.estimators.setup import layer_sizes
-from fastmlp.estimators.validation import ValidationInput
+from fastmlp.estimators.validation import ValidationInput, checked_input
 from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.exchange.onnx_tables import OnnxTableMixin
 from fastmlp.exchange.values import FittedEnsemble
@@ -249,14 +249,9 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         the networks so far.
         """
         check_parameters(self)
-        if (X_val is None) != (y_val is None):
-            raise ValueError(
-                f"X_val and y_val go together. Got {'X_val' if y_val is None else 'y_val'} alone."
-            )
-        if X_val is None and sample_weight_val is not None:
-            raise ValueError("sample_weight_val needs X_val and y_val.")
+        given = checked_input(X_val, y_val, sample_weight_val)
         with all_or_nothing(self) as worker:
-            worker._fit(X, y, sample_weight, ValidationInput(X_val, y_val, sample_weight_val))
+            worker._fit(X, y, sample_weight, given)
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, given: ValidationInput) -> None:

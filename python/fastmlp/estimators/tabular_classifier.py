@@ -224,14 +224,11 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
     ) -> None:
         self.temperature_ = 1.0
         self.n_samples_fit_ = len(codes)
-        some = [
-            rows if rows is None else rows[:: 1 + len(rows) // encoded.block] for rows in held_out
-        ]
-        pairs = [
-            (_logits(member, encoded.take(rows)), rows)
-            for member, rows in zip(self.estimators_, some, strict=True)
-            if rows is not None
-        ]
+        pairs = []
+        for member, rows in zip(self.estimators_, held_out, strict=True):
+            if rows is not None:  # a block of them is enough
+                some = rows[:: 1 + len(rows) // encoded.block]
+                pairs.append((_logits(member, encoded.take(some)), some))
         if not pairs:
             return
         logits = np.concatenate([found for found, _ in pairs])

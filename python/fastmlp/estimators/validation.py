@@ -28,6 +28,23 @@ class ValidationInput(NamedTuple):
     rows: Order | None = None
 
 
+def checked_input(X_val: Any, y_val: Any, sample_weight_val: Any) -> ValidationInput:
+    """What `fit` was given to validate on.
+
+    Raises
+    ------
+    ValueError
+        One goes without another that belongs to it.
+    """
+    if (X_val is None) != (y_val is None):
+        raise ValueError(
+            f"X_val and y_val go together. Got {'X_val' if y_val is None else 'y_val'} alone."
+        )
+    if X_val is None and sample_weight_val is not None:
+        raise ValueError("sample_weight_val needs X_val and y_val.")
+    return ValidationInput(X_val, y_val, sample_weight_val)
+
+
 def given_validation(
     estimator: Any, given: ValidationInput, X_train: Any, dtype: npt.DTypeLike
 ) -> Validation:
