@@ -222,6 +222,8 @@ UNUSED = [
      {"learning_rate": "exponential"}),
     ({"scoring": "loss"}, "with early_stopping or X_val, for first-order solvers",
      {"early_stopping": True}),
+    ({"activation": "gelu", "hidden_layer_sizes": ()}, "with hidden layers",
+     {"hidden_layer_sizes": (3,)}),
     ({"activation_alpha": 0.5, "activation": "tanh"}, "for activation='leaky_relu' or 'prelu'",
      {"activation": ["silu", "relu"], "hidden_layer_sizes": (3, 3)}),
     ({"maxout_pieces": 3}, "for activation='maxout'", {"activation": "maxout"}),

@@ -67,6 +67,12 @@ NEEDS = {
         lambda e, validates: e.solver != "lbfgs" and (e.early_stopping or validates),
         "with early_stopping or X_val, for first-order solvers",
     ),
+    "activation": Need(
+        lambda e, _: (
+            _has_hidden_layers(e) or e.activation in ("identity", "logistic", "tanh", "relu")
+        ),
+        "with hidden layers",
+    ),
     "activation_alpha": _activation("leaky_relu", "prelu", "elu", "swish", "silu", "softplus"),
     "maxout_pieces": _activation("maxout"),
     "dropout": Need(
