@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_array
@@ -161,6 +162,15 @@ def clean_rows(estimator: Any, X: Any, dtype: npt.DTypeLike) -> Array | None:
         X = np.ascontiguousarray(X.to_numpy())
     features = known.get("n_features_in_", -1)
     return X if _native.is_clean(X, features, dtype == np.float32) else None
+
+
+def one_row(estimator: Any, X: Any) -> Array:
+    """The features (n_features,) of the only sample of user's X."""
+    X = validate_data(estimator, X, accept_sparse="csr", reset=False)
+    if X.shape[0] != 1:
+        raise ValueError(f"X must be one sample, of shape (1, n_features). Got {X.shape}.")
+    row: Array = X.toarray()[0] if issparse(X) else X[0]
+    return row
 
 
 def _is_frame(X: Any) -> bool:

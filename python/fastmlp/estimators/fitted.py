@@ -15,16 +15,20 @@ from fastmlp.core.network import Architecture, Blocks
 from fastmlp.core.rules import check_parameters
 from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array, HiddenLayer, Rows
-from fastmlp.estimators.base import clean_rows, snapshot
+from fastmlp.estimators.base import clean_rows, one_row, snapshot
 from fastmlp.estimators.consistency import check_network
 from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.exchange.onnx import OnnxMixin
 from fastmlp.exchange.sklearn import SklearnMixin
 from fastmlp.exchange.torch import TorchMixin
 from fastmlp.exchange.values import FittedNetwork, Layer, Task
+from fastmlp.views.html import NetworkBlockMixin
+from fastmlp.views.summary import SummaryMixin
 
 
-class FittedNetworkMixin(SavableMixin, OnnxMixin, SklearnMixin, TorchMixin):
+class FittedNetworkMixin(
+    SavableMixin, OnnxMixin, SklearnMixin, TorchMixin, SummaryMixin, NetworkBlockMixin
+):
     """What a network can do once it is fitted. The estimator says what its outputs stand for."""
 
     n_jobs: int | None
@@ -98,6 +102,14 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, SklearnMixin, TorchMixin):
     def _network_of(self, layers: list[Layer]) -> FittedNetwork:
         """The value for other runtimes, with what the outputs stand for."""
         return FittedNetwork(type(self).__name__, layers, self._task())
+
+    def _unit_values(self, X: Any) -> list[Array]:
+        """The features of one sample, and what the units of each layer make of them."""
+        check_is_fitted(self)
+        fitted = snapshot(self)
+        features = one_row(fitted, X)
+        hidden = [fitted.hidden_activations(X, layer)[0] for layer in range(fitted.n_layers_ - 2)]
+        return [features, *hidden, fitted._outputs(X)[0]]
 
     # --- prediction ------------------------------------------------------------------------------
 

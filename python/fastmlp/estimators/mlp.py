@@ -1,6 +1,7 @@
 """What the multi-layer classifier and regressor share: fitting, everything but the kind of y."""
 
 from collections.abc import Callable
+from math import ceil
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -27,7 +28,12 @@ from fastmlp.estimators.base import (
 from fastmlp.estimators.effect import warn_of_unused_parameters
 from fastmlp.estimators.fitted import FittedNetworkMixin, check_goes_on
 from fastmlp.estimators.scoring import find_scorer, has_scorer
-from fastmlp.estimators.setup import architecture_of, make_optimizer, start_records
+from fastmlp.estimators.setup import (
+    architecture_of,
+    dropout_rates,
+    make_optimizer,
+    start_records,
+)
 from fastmlp.estimators.validation import (
     ValidationInput,
     checked_input,
@@ -370,6 +376,15 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
                 "sample size. It is going to be clipped",
             )
         return min(batch, n)
+
+    def _steps_per_epoch(self) -> int | None:
+        if self.solver == "lbfgs" or not self.t_:
+            return None
+        rows = self.t_ / len(self.loss_curve_)  # all samples seen, in all epochs
+        return ceil(rows / (200 if self.batch_size == "auto" else int(self.batch_size)))
+
+    def _dropout_rates(self) -> list[float]:
+        return dropout_rates(self, self.n_layers_ - 2)
 
     # --- the network -----------------------------------------------------------------------------
 

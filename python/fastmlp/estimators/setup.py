@@ -22,6 +22,12 @@ def layer_sizes(estimator: Any) -> list[int]:
     return [int(size) for size in sizes]
 
 
+def dropout_rates(estimator: Any, n: int) -> list[float]:
+    """The rates of the input and of each of n hidden layers, as the estimator says."""
+    dropout: Any = estimator.dropout
+    return [0.0] + [float(dropout)] * n if isinstance(dropout, Real) else list(dropout)
+
+
 def architecture_of(estimator: Any, n_features: int) -> Architecture:
     """The network to train; parameters that do not fit each other are an error."""
     sizes = layer_sizes(estimator)
@@ -36,9 +42,7 @@ def architecture_of(estimator: Any, n_features: int) -> Architecture:
                 f"{expected} for hidden_layer_sizes={estimator.hidden_layer_sizes!r}. "
                 f"Got {value!r} instead."
             )
-    dropout: Any = estimator.dropout
-    one_rate = isinstance(dropout, Real)
-    rates: list[float] = [0.0] + [float(dropout)] * n if one_rate else list(dropout)
+    rates = dropout_rates(estimator, n)
     hidden = hidden_layers(
         estimator.activation, estimator.activation_alpha, estimator.maxout_pieces, rates[1:]
     )

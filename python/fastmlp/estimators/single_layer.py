@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.core.arrays import native_rows
+from fastmlp.core.files import prefixed_errors
 from fastmlp.core.network import Samples
 from fastmlp.core.random import random_generator
 from fastmlp.core.rules import (
@@ -40,13 +41,17 @@ from fastmlp.estimators.base import (
     check_data,
     check_sample_weight,
     clean_rows,
+    one_row,
     snapshot,
     unknown_labels,
 )
 from fastmlp.estimators.consistency import check_single_layer
 from fastmlp.exchange.model_files import SavableMixin
+from fastmlp.exchange.values import FittedNetwork, Layer, Task
 from fastmlp.training.data import Data
 from fastmlp.training.interrupts import interruptible
+from fastmlp.views.html import NetworkBlockMixin
+from fastmlp.views.summary import SummaryMixin
 
 SINGLE_LAYER_PARAMETERS = {
     "fit_intercept": Parameter(
@@ -83,7 +88,9 @@ def class_weight_parameter(text: str) -> Parameter:
     return Parameter(rule, "dict, 'balanced' or None", text)
 
 
-class SingleLayer(SavableMixin, ClassifierMixin, VersionMixin, BaseEstimator):
+class SingleLayer(
+    SavableMixin, SummaryMixin, NetworkBlockMixin, ClassifierMixin, VersionMixin, BaseEstimator
+):
     """A weighted sum of the features per class, or one for two classes, and a threshold."""
 
     _parameters: ClassVar[dict[str, Parameter]]
@@ -232,6 +239,24 @@ class SingleLayer(SavableMixin, ClassifierMixin, VersionMixin, BaseEstimator):
     def _check_whole(self) -> None:
         """Check that all attributes fit each other."""
         check_single_layer(self)
+
+    def _fitted_network(self) -> FittedNetwork:
+        """The layer as a network of no other."""
+        check_is_fitted(self)
+        fitted = snapshot(self)
+        with prefixed_errors("The network is not whole"):
+            fitted._check_whole()
+        coef = fitted.coef_.toarray() if issparse(fitted.coef_) else fitted.coef_
+        layer = Layer(coef.T, fitted.intercept_, "identity", 0.0, 1)
+        return FittedNetwork(
+            type(self).__name__, [layer], Task.CLASSIFICATION, fitted.classes_, has_margins=True
+        )
+
+    def _unit_values(self, X: Any) -> list[Array]:
+        """The features of one sample, and the decision function."""
+        check_is_fitted(self)
+        fitted = snapshot(self)
+        return [one_row(fitted, X), np.ravel(fitted.decision_function(X))]
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Go on training with one epoch over the given data.

@@ -1,6 +1,7 @@
 """What the tabular classifier and regressor share: a table as it comes, an ensemble of networks."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from math import ceil
 from numbers import Integral
@@ -40,7 +41,7 @@ from fastmlp.estimators.setup import layer_sizes
 from fastmlp.estimators.validation import ValidationInput, checked_input
 from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.exchange.onnx_tables import OnnxTableMixin
-from fastmlp.exchange.values import FittedEnsemble
+from fastmlp.exchange.values import FittedEnsemble, FittedNetwork
 from fastmlp.tables.reading import Kind, Table, take_rows
 from fastmlp.tables.table_encoder import (
     ENERGY,
@@ -49,6 +50,8 @@ from fastmlp.tables.table_encoder import (
     encoded_blocks,
     fit_encoder,
 )
+from fastmlp.views.html import NetworkBlockMixin
+from fastmlp.views.summary import NetworkSummary, TableSummary
 
 _FOLDS = 10
 _STATISTICS_ROWS = 200_000  # are enough for quantiles and levels
@@ -154,7 +157,7 @@ class Targets(NamedTuple):
     classes: Array | None = None
 
 
-class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
+class TabularMLP(SavableMixin, OnnxTableMixin, NetworkBlockMixin, VersionMixin, BaseEstimator):
     """Fits an ensemble to a table. The subclasses say what y means."""
 
     _parameters: ClassVar[dict[str, Parameter]]
@@ -287,7 +290,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
             some = table.rows(np.sort(random.choice(n, _STATISTICS_ROWS, replace=False)))
         self.encoder_ = fit_encoder(some, kinds)
         if self.verbose:
-            print(self.summary())
+            print(self.encoder_.summary())
         weight = self._weigh(targets.of_members[0], weight)
         encoded = EncodedRows(table, self.encoder_)
         self._train(encoded, targets, weight, given, random)
@@ -462,15 +465,29 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         name = type(fitted).__name__
         return fitted._combined(FittedEnsemble(name, fitted.encoder_, has_names, networks))
 
-    def summary(self) -> str:
-        """Describe what each column became.
+    def summary(self) -> TableSummary:
+        """Describe what each column became, and the networks in numbers. Prints nothing.
 
         Returns
         -------
-        str
+        TableSummary
+            ``print`` shows it as text, notebooks as tables; `to_dict` has the values.
+
+        Raises
+        ------
+        NotFittedError
+            The estimator is not fitted.
         """
-        check_is_fitted(self, "encoder_")
-        return self.encoder_.summary()
+        check_is_fitted(self)
+        fitted = snapshot(self)
+        networks = [_member_summary(member) for member in fitted.estimators_]
+        return TableSummary(fitted.encoder_.rows(), fitted.encoder_.summary(), networks)
+
+    def _networks_to_show(self) -> list[FittedNetwork]:
+        return self._fitted_ensemble().networks
+
+    def _names_to_show(self) -> Any:
+        return None  # the networks' inputs are what the columns became
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -478,6 +495,13 @@ class TabularMLP(SavableMixin, OnnxTableMixin, VersionMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _member_summary(member: Any) -> NetworkSummary:
+    """The summary of a network, of which many rows may have been trained block by block."""
+    summary: NetworkSummary = member.summary()
+    blocks = len(member.loss_curve_) // member.n_iter_
+    return replace(summary, steps_per_epoch=(summary.steps_per_epoch or 0) * blocks)
 
 
 def _relative_weights(sample_weight: Any, n: int) -> Array | None:

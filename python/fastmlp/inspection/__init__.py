@@ -1,5 +1,6 @@
 """Looking inside fitted networks."""
 
 from fastmlp.inspection.gradients import check_gradients
+from fastmlp.inspection.network import NetworkDisplay
 
-__all__ = ["check_gradients"]
+__all__ = ["NetworkDisplay", "check_gradients"]

@@ -51,12 +51,15 @@ class TableEncoder:
         """Columns of the matrix."""
         return sum(column.width for column in self.columns if column is not None)
 
-    def summary(self) -> str:
-        """What each column becomes, a line for each."""
+    def rows(self) -> list[tuple[str, str, str]]:
+        """The name of each column, its kind, and what it becomes."""
         kinds = ["left out" if c is None else c.kind.value for c in self.columns]
         becomes = ["constant: says nothing" if c is None else c.describe() for c in self.columns]
-        rows = list(zip(self.names, kinds, becomes, strict=True))
-        rows.insert(0, ("column", "kind", "becomes"))
+        return list(zip(self.names, kinds, becomes, strict=True))
+
+    def summary(self) -> str:
+        """What each column becomes, a line for each."""
+        rows = [("column", "kind", "becomes"), *self.rows()]
         widths = [min(max(len(row[i]) for row in rows), 40) for i in range(2)]
         lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows]
         return "\n".join([*lines, f"{len(self.columns)} columns become {self.width} numbers."])

@@ -1,0 +1,1 @@
+"""A network as text, HTML, SVG; knows values only."""

@@ -1,0 +1,47 @@
+"""The drawn network in the HTML representation of estimators."""
+
+from typing import Any
+
+from fastmlp.exchange.values import FittedNetwork
+from fastmlp.views.svg import network_svg
+
+_BLOCK = '<div class="estimator-table"><details open><summary>{}</summary>{}</details></div>'
+_MAX_UNITS = 10  # keeps the largest drawing below 20 kB: a notebook may hold many
+
+
+class NetworkBlockMixin:
+    """Estimators that show their network in notebooks, in pipelines and searches too.
+
+    All of scikit-learn that this builds on is private to it: where it is missing, as before 1.9,
+    or different, the representation is scikit-learn's own.
+    """
+
+    # links, and with them scikit-learn's tooltips of parameters and attributes
+    _doc_link_module = "fastmlp"
+    _doc_link_template = "https://github.com/fastmlp/fastmlp/tree/main/docs"
+
+    def _fitted_network(self) -> FittedNetwork:
+        raise NotImplementedError
+
+    def _networks_to_show(self) -> list[FittedNetwork]:
+        """The fitted network, or those of an ensemble."""
+        return [self._fitted_network()]
+
+    def _names_to_show(self) -> Any:
+        """The names of the inputs, or None."""
+        return getattr(self, "feature_names_in_", None)
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+        """scikit-learn's table of fitted attributes, below the drawn network."""
+        table = super()._get_fitted_attr_html(doc_link)  # type: ignore[misc]
+        try:
+            networks = self._networks_to_show()
+            svg = network_svg(
+                networks[0], feature_names=self._names_to_show(), max_units=_MAX_UNITS
+            )
+            head = "Network" if len(networks) == 1 else f"Network, the first of {len(networks)}"
+            block, inner = _BLOCK.format(head, svg), table._repr_html_inner
+            table._repr_html_inner = lambda: block + inner()
+        except Exception:  # whatever a user did to the attributes: a cell shows something
+            return table
+        return table
