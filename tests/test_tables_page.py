@@ -16,4 +16,4 @@ def test_the_code_of_the_page_runs():
             exec(compile(code, "docs/tables.md", "exec"), names)
     assert len([language for language, _ in blocks if language == "python"]) == 4
     shown = next(code for language, code in blocks if not language)
-    assert names["model"].summary().startswith(shown.rstrip())
+    assert str(names["model"].summary()).startswith(shown.rstrip())

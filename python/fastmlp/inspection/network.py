@@ -12,6 +12,7 @@ from fastmlp.views.colours import colour_of
 from fastmlp.views.layout import RADIUS, Drawing, draw_network
 
 _POINTS_PER_INCH = 72
+_TITLE = 30
 
 
 class NetworkDisplay:
@@ -190,11 +191,12 @@ class NetworkDisplay:
 
 
 def _new_axes(drawing: Drawing) -> Any:
-    """Axes of a new figure in which a unit of the drawing is a point."""
+    """Axes of a new figure in which a unit of the drawing is a point, with room for a title."""
     from matplotlib import pyplot
 
-    size = (drawing.width / _POINTS_PER_INCH, drawing.height / _POINTS_PER_INCH)
-    return pyplot.subplots(figsize=size, layout="constrained")[1]
+    height = drawing.height + _TITLE
+    figure = pyplot.figure(figsize=(drawing.width / _POINTS_PER_INCH, height / _POINTS_PER_INCH))
+    return figure.add_axes((0, 0, 1, drawing.height / height))
 
 
 def _points_per_unit(ax: Any, drawing: Drawing) -> float:

@@ -6,7 +6,7 @@ from fastmlp.exchange.values import FittedNetwork
 from fastmlp.views.svg import network_svg
 
 _BLOCK = '<div class="estimator-table"><details open><summary>{}</summary>{}</details></div>'
-_MAX_UNITS = 10  # keeps the largest drawing below 20 kB: a notebook may hold many
+_MAX_UNITS = 9  # keeps the largest drawing below 20 kB: a notebook may hold many
 
 
 class NetworkBlockMixin:
@@ -31,9 +31,9 @@ class NetworkBlockMixin:
         """The names of the inputs, or None."""
         return getattr(self, "feature_names_in_", None)
 
-    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+    def _get_fitted_attr_html(self, *args: Any, **options: Any) -> Any:
         """scikit-learn's table of fitted attributes, below the drawn network."""
-        table = super()._get_fitted_attr_html(doc_link)  # type: ignore[misc]
+        table = super()._get_fitted_attr_html(*args, **options)  # type: ignore[misc]
         try:
             networks = self._networks_to_show()
             svg = network_svg(

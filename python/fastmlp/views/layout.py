@@ -11,11 +11,11 @@ from fastmlp.core.typing import Array
 from fastmlp.exchange.values import FittedNetwork, Layer
 
 RADIUS = 13
-_COLUMN, _ROW = 100, 32  # from unit to unit
-_MARGIN, _CAPTION = 24, 40
+_COLUMN, _ROW = 100, 36  # from unit to unit
+_MARGIN, _CAPTION = 24, 24
 _MOST_COLUMNS = 8
 _MOST_LABELLED = 3  # units of a layer whose lines have numbers: of more these would overlap
-_LABEL_WIDTH = 100
+_LABEL_WIDTH = 120
 
 
 class Circle(NamedTuple):
@@ -112,11 +112,11 @@ def draw_network(
     columns, lines, texts = {}, [], []
     for place, layer, rows in zip(x, shown, units, strict=True):
         if layer is None:
-            texts.append(Text(place, height / 2, "…"))
+            texts.append(Text(place, height / 2, "…", size=14))
             continue
         columns[layer], dots = _column(place, height, rows, layer != len(layers))
         texts += dots
-        texts += _captions(place, height + _ROW / 2, layer, sizes[layer], layers)
+        texts += _captions(place, height, layer, sizes[layer], layers)
         if values is not None:
             texts += _numbers(columns[layer], values[layer])
     for before, after in pairwise(sorted(columns)):
@@ -235,6 +235,7 @@ def _line_numbers(before: _Column, after: _Column, carried: Array) -> list[Text]
 
 def short(value: float) -> str:
     """A number in some five characters."""
+    value += 0.0  # of a negative zero the positive one
     size = abs(value)
     if size and not 0.005 <= size < 9999.5:  # NaN and infinity too
         return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")

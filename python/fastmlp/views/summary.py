@@ -74,8 +74,8 @@ class NetworkSummary:
     >>> from fastmlp import MLPRegressor
     >>> import numpy as np
     >>> X = np.linspace(0, 1, 40).reshape(20, 2)
-    >>> model = MLPRegressor((4,), batch_size=10, max_iter=1, tol=0).fit(X, X[:, 0])
-    >>> summary = model.summary()
+    >>> model = MLPRegressor(hidden_layer_sizes=(4,), batch_size=10, max_iter=10, tol=1.0)
+    >>> summary = model.fit(X, X[:, 0]).summary()
     >>> summary.n_parameters, summary.memory, summary.multiply_adds, summary.steps_per_epoch
     (17, 136, 12, 2)
     """
@@ -119,7 +119,8 @@ class NetworkSummary:
             f"{self.multiply_adds:,} multiply-adds per row",
         ]
         if self.steps_per_epoch is not None:
-            totals.append(f"{self.steps_per_epoch:,} steps per epoch")
+            s = "" if self.steps_per_epoch == 1 else "s"
+            totals.append(f"{self.steps_per_epoch:,} step{s} per epoch")
         return ", ".join(totals) + "."
 
 

@@ -12,7 +12,7 @@ from fastmlp.views.layout import RADIUS, Circle, Drawing, Line, Text, draw_netwo
 
 # a ground of its own: the page's may be dark
 _SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" \
-width="{width:g}" style="max-width:100%;height:auto" role="img" font-family="sans-serif" \
+width="{width:g}" style="max-width:100%" role="img" font-family="sans-serif" \
 fill="black"><title>{title}</title><rect width="100%" height="100%" fill="white"/>"""
 
 
