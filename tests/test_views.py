@@ -2,6 +2,8 @@
 
 import builtins
 import doctest
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from itertools import pairwise
 
@@ -440,6 +442,11 @@ def test_display_takes_sparse_samples():
     model = MLPRegressor(hidden_layer_sizes=(2,), max_iter=2).fit(X, y_iris)
     values = NetworkDisplay.from_estimator(model, X[:1]).values
     np.testing.assert_array_equal(values[0], X_iris.to_numpy()[0])
+
+
+def test_matplotlib_is_imported_on_drawing_only():
+    code = "import sys, fastmlp.inspection; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_display_says_what_is_wrong(clf, monkeypatch):

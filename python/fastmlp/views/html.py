@@ -1,5 +1,6 @@
 """The drawn network in the HTML representation of estimators."""
 
+from contextlib import suppress
 from typing import Any
 
 from fastmlp.exchange.values import FittedNetwork
@@ -34,7 +35,7 @@ class NetworkBlockMixin:
     def _get_fitted_attr_html(self, *args: Any, **options: Any) -> Any:
         """scikit-learn's table of fitted attributes, below the drawn network."""
         table = super()._get_fitted_attr_html(*args, **options)  # type: ignore[misc]
-        try:
+        with suppress(Exception):  # whatever a user did to the attributes: a cell shows something
             networks = self._networks_to_show()
             svg = network_svg(
                 networks[0], feature_names=self._names_to_show(), max_units=_MAX_UNITS
@@ -42,6 +43,4 @@ class NetworkBlockMixin:
             head = "Network" if len(networks) == 1 else f"Network, the first of {len(networks)}"
             block, inner = _BLOCK.format(head, svg), table._repr_html_inner
             table._repr_html_inner = lambda: block + inner()
-        except Exception:  # whatever a user did to the attributes: a cell shows something
-            return table
         return table

@@ -122,10 +122,9 @@ def draw_network(
     for before, after in pairwise(sorted(columns)):
         if after == before + 1:
             inputs = None if values is None else values[before]
-            carried = _carried(layers[before], columns[before], columns[after], inputs)
-            lines += _lines(columns[before], columns[after], carried)
-            if inputs is not None:
-                texts += _line_numbers(columns[before], columns[after], carried)
+            more = _between(layers[before], columns[before], columns[after], inputs)
+            lines += more[0]
+            texts += more[1]
     texts += _beside(columns[0], left, -1) + _beside(columns[len(layers)], right, 1)
     circles = [circle for column in columns.values() for circle in column.sources]
     title = f"{network.name}: {'-'.join(map(str, sizes))}"
@@ -177,6 +176,15 @@ def _beside(column: _Column, labels: Sequence[str], side: int) -> list[Text]:
 
 
 # --- lines ---------------------------------------------------------------------------------------
+
+
+def _between(
+    layer: Layer, before: _Column, after: _Column, inputs: Array | None
+) -> tuple[list[Line], list[Text]]:
+    """The lines from a layer to the next, and the numbers on them if there are inputs."""
+    carried = _carried(layer, before, after, inputs)
+    numbers = [] if inputs is None else _line_numbers(before, after, carried)
+    return _lines(before, after, carried), numbers
 
 
 def _carried(layer: Layer, before: _Column, after: _Column, inputs: Array | None) -> Array:
