@@ -480,6 +480,8 @@ def test_a_block_wise_fit_is_the_same_for_any_number_of_threads(small_blocks):
         for jobs in (1, 2)
     )
     assert np.array_equal(first.predict(X), second.predict(X))
+    # 270 rows in three blocks, of which batches take 64 at a time
+    assert first.summary().networks[0].steps_per_epoch == 6
 
 
 def test_the_best_epoch_is_kept_of_a_block_wise_fit(small_blocks):
