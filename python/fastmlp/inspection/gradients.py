@@ -4,14 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from fastmlp.core.network import Blocks
-from fastmlp.core.rules import InvalidParameterError, check_parameters, integer
+from fastmlp.core.rules import InvalidParameterError, integer
 from fastmlp.core.typing import Array
-from fastmlp.estimators.base import snapshot
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.regressor import MLPRegressor
+from fastmlp.inspection.checks import fitted_network
 
 # Central differences err by the third derivative times the square of the step, and by rounding
 # divided by it. The smaller steps are for a neuron that is within the first of a kink.
@@ -69,19 +68,13 @@ def check_gradients(
     >>> max(check_gradients(clf, X, y).values()) < 1e-6
     True
     """
-    if not isinstance(estimator, (MLPClassifier, MLPRegressor)):
-        raise TypeError(
-            "estimator must be an MLPClassifier or MLPRegressor. "
-            f"Got {type(estimator).__name__} instead."
-        )
+    fitted = fitted_network(estimator)
     rule = integer(1)
     if not rule.accepts(max_parameters):
         raise InvalidParameterError(
             f"max_parameters must be {rule.text}. Got {max_parameters!r} instead."
         )
-    check_is_fitted(estimator)
-    check_parameters(estimator)
-    differentiate, blocks = snapshot(estimator)._differentiable(X, y, sample_weight, np.float64)
+    differentiate, blocks = fitted._differentiable(X, y, sample_weight, np.float64)
     gradient = differentiate(blocks)[1]
 
     def loss() -> float:
