@@ -1,7 +1,17 @@
 """Looking inside fitted networks."""
 
 from fastmlp.inspection.gradients import check_gradients
+from fastmlp.inspection.landscape import LossLandscapeDisplay
 from fastmlp.inspection.network import NetworkDisplay
+from fastmlp.inspection.planes import training_path
 from fastmlp.inspection.steps import LayerStep, StepExplanation, explain_step
 
-__all__ = ["LayerStep", "NetworkDisplay", "StepExplanation", "check_gradients", "explain_step"]
+__all__ = [
+    "LayerStep",
+    "LossLandscapeDisplay",
+    "NetworkDisplay",
+    "StepExplanation",
+    "check_gradients",
+    "explain_step",
+    "training_path",
+]
