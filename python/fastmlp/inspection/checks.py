@@ -1,10 +1,10 @@
-"""What is looked into: a fitted network as it is now."""
+"""What is looked into, and how: fitted networks, and parameters of what is made of them."""
 
 from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from fastmlp.core.rules import check_parameters
+from fastmlp.core.rules import InvalidParameterError, Rule, check_parameters
 from fastmlp.estimators.base import snapshot
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.regressor import MLPRegressor
@@ -28,3 +28,15 @@ def fitted_network(estimator: Any) -> Any:
     check_is_fitted(estimator)
     check_parameters(estimator)
     return snapshot(estimator)
+
+
+def check_parameter(name: str, value: Any, rule: Rule) -> None:
+    """Check a parameter of a function.
+
+    Raises
+    ------
+    InvalidParameterError
+        Names the parameter, what it may be, and what was given.
+    """
+    if not rule.accepts(value):
+        raise InvalidParameterError(f"{name} must be {rule.text}. Got {value!r} instead.")

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from fastmlp.core.network import Blocks
-from fastmlp.core.rules import InvalidParameterError, integer
+from fastmlp.core.rules import integer
 from fastmlp.core.typing import Array
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.regressor import MLPRegressor
-from fastmlp.inspection.checks import fitted_network
+from fastmlp.inspection.checks import check_parameter, fitted_network
 
 # Central differences err by the third derivative times the square of the step, and by rounding
 # divided by it. The smaller steps are for a neuron that is within the first of a kink.
@@ -69,11 +69,7 @@ def check_gradients(
     True
     """
     fitted = fitted_network(estimator)
-    rule = integer(1)
-    if not rule.accepts(max_parameters):
-        raise InvalidParameterError(
-            f"max_parameters must be {rule.text}. Got {max_parameters!r} instead."
-        )
+    check_parameter("max_parameters", max_parameters, integer(1))
     differentiate, blocks = fitted._differentiable(X, y, sample_weight, np.float64)
     gradient = differentiate(blocks)[1]
 

@@ -6,12 +6,12 @@ from typing import Any, Self
 import numpy as np
 
 from fastmlp.core.network import Blocks
-from fastmlp.core.rules import InvalidParameterError, integer, option
+from fastmlp.core.rules import any_of, integer, nothing, option, real
 from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.regressor import MLPRegressor
-from fastmlp.inspection.checks import fitted_network
+from fastmlp.inspection.checks import check_parameter, fitted_network
 from fastmlp.inspection.planes import data_loss, plane_of
 from fastmlp.inspection.style import NEGATIVE, SEQUENTIAL, check_plot_support
 
@@ -159,7 +159,9 @@ class LossLandscapeDisplay:
         """
         check_plot_support(f"{cls.__name__}.from_estimator")
         fitted = fitted_network(estimator)
-        _check_parameters(extent, resolution, kind)
+        check_parameter("extent", extent, any_of(real(0, brackets="()"), nothing))
+        check_parameter("resolution", resolution, integer(2))
+        check_parameter("kind", kind, _KIND)
         loss = data_loss(fitted, X, y)
         blocks = fitted._blocks().map(lambda array: np.asarray(array, np.float64))
         way = None if path is None else _flat_path(path, blocks)
@@ -213,7 +215,7 @@ class LossLandscapeDisplay:
         check_plot_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
 
-        _check_parameters(None, 2, kind)
+        check_parameter("kind", kind, _KIND)
         solid = kind == "surface"
         if ax is None:
             third = {"projection": "3d", "computed_zorder": False} if solid else {}
@@ -226,15 +228,16 @@ class LossLandscapeDisplay:
         if solid:
             self.surface_ = ax.plot_surface(*grid, **({"rcount": 100, "ccount": 100} | style))
             ax.set_zlabel("loss")
+            ax.set_box_aspect(None, zoom=0.85)  # or the labels are cut off
         else:
-            self.surface_ = ax.contourf(*grid, **({"levels": levels, "extend": "both"} | style))
+            self.surface_ = ax.contourf(*grid, **({"levels": levels} | style))
         self.colorbar_ = ax.figure.colorbar(
             self.surface_,
             ax=ax,
             label="loss",
             ticks=levels[::4],
             format="%.2g",
-            **({"shrink": 0.6, "pad": 0.12} if solid else {}),
+            **({"shrink": 0.6, "pad": 0.15} if solid else {}),
         )
         self.colorbar_.minorticks_off()
         self._mark(ax, solid, norm)
@@ -282,21 +285,13 @@ class LossLandscapeDisplay:
             zorder=5,
             label="fitted weights",
         )
-        ax.legend(loc="upper right")
+        ax.legend(loc="upper left" if solid else "best")
 
     def _title(self) -> str:
         if self.path_share is None:
             return "Loss around the fitted weights"
-        share = f"{100 * self.path_share:.2g}"
+        share = f"{100 * self.path_share:.3g}"
         return f"Loss around the fitted weights\n{share} % of the path's variance is in this plane"
-
-
-def _check_parameters(extent: Any, resolution: Any, kind: Any) -> None:
-    if extent is not None and not (np.ndim(extent) == 0 and 0 < extent < np.inf):
-        raise InvalidParameterError(f"extent must be a positive number or None. Got {extent!r}.")
-    for name, value, rule in (("resolution", resolution, integer(2)), ("kind", kind, _KIND)):
-        if not rule.accepts(value):
-            raise InvalidParameterError(f"{name} must be {rule.text}. Got {value!r} instead.")
 
 
 def _flat_path(path: Any, center: Blocks) -> Array:

@@ -1,5 +1,6 @@
 """Planes through a network's parameters, the loss on them, and the path of training in them."""
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from fastmlp.estimators.base import Labels
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.estimators.session import TrainingSession
-from fastmlp.inspection.checks import fitted_network
+from fastmlp.inspection.checks import check_parameter, fitted_network
 
 
 def training_path(
@@ -59,8 +60,7 @@ def training_path(
     >>> len(training_path(clf, X, y))
     5
     """
-    if not integer(1).accepts(n_points):
-        raise InvalidParameterError(f"n_points must be {integer(1).text}. Got {n_points!r}.")
+    check_parameter("n_points", n_points, integer(1))
     fitted = fitted_network(estimator)
     epochs = fitted.n_iter_
     if fitted.early_stopping:  # which keeps the weights of the first epoch with the best score
@@ -185,11 +185,11 @@ def _principal_plane(center: Array, path: Array | None) -> Plane:
 def _unit_direction(center: Blocks, place: Sequence[int]) -> Array:
     """One at the place of a weight (layer, input, unit) or of a bias (layer, unit), else zero."""
     direction = center.map(lambda array: np.zeros(array.shape))
-    layer, *index = place
-    arrays = direction.weights if len(index) == 2 else direction.biases
     try:
+        layer, *index = map(operator.index, place)
+        arrays = {1: direction.biases, 2: direction.weights}[len(index)]
         arrays[layer][tuple(index)] = 1.0
-    except (IndexError, TypeError) as error:
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise InvalidParameterError(
             "A direction must be (layer, input, unit) of a weight or (layer, unit) of a bias. "
             f"Got {place!r}."
