@@ -91,7 +91,7 @@ def test_random_directions_are_filter_normalised(activation):
 
 
 @pytest.mark.parametrize(
-    "loss, options", [("huber", {"huber_delta": 0.5}), ("quantile", {"quantile": 0.9})]
+    ("loss", "options"), [("huber", {"huber_delta": 0.5}), ("quantile", {"quantile": 0.9})]
 )
 def test_losses_with_options(loss, options):
     model = MLPRegressor(loss, (3,), alpha=0, max_iter=3, random_state=0, **options).fit(X, values)
@@ -204,6 +204,7 @@ def test_without_matplotlib(monkeypatch):
     ({"directions": ((0, 0, 0), (0, 0, 0))}, "different"),
     ({"directions": "pca"}, "needs a path"),
     ({"path": [([np.ones((3, 2))], [np.ones(2)])]}, "of this network"),
+    ({"path": []}, "at least one point"),
     ({"extent": 0.0}, "extent must be"),
     ({"resolution": 1}, "resolution must be"),
     ({"kind": "lines"}, "kind must be"),

@@ -227,7 +227,8 @@ class LossLandscapeDisplay:
         grid = (*np.meshgrid(*self.coordinates), np.ma.masked_invalid(self.losses))
         if solid:
             self.surface_ = ax.plot_surface(*grid, **({"rcount": 100, "ccount": 100} | style))
-            ax.set_zlabel("loss")
+            ax.set_zlabel("loss", labelpad=6)
+            ax.locator_params(nbins=5)
             ax.set_box_aspect(None, zoom=0.85)  # or the labels are cut off
         else:
             self.surface_ = ax.contourf(*grid, **({"levels": levels} | style))
@@ -237,10 +238,10 @@ class LossLandscapeDisplay:
             label="loss",
             ticks=levels[::4],
             format="%.2g",
-            **({"shrink": 0.6, "pad": 0.15} if solid else {}),
+            **({"shrink": 0.6, "pad": 0.12} if solid else {}),
         )
         self.colorbar_.minorticks_off()
-        self._mark(ax, solid, norm)
+        self._mark(ax, solid)
         ax.set(xlabel=self.names[0], ylabel=self.names[1], title=self._title())
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -257,7 +258,7 @@ class LossLandscapeDisplay:
             return np.geomspace(low, high, 21), LogNorm(low, high)
         return np.linspace(low, high, 21), Normalize(low, high)
 
-    def _mark(self, ax: Any, solid: bool, norm: Any) -> None:
+    def _mark(self, ax: Any, solid: bool) -> None:
         """Draw the path, and a star at the fitted parameters."""
         self.path_ = self.path_line_ = None
         if self.path_points is not None and self.path_losses is not None:
@@ -266,8 +267,8 @@ class LossLandscapeDisplay:
             self.path_ = ax.scatter(
                 *place,
                 c=self.path_losses,
-                cmap=SEQUENTIAL,
-                norm=norm,
+                cmap=self.surface_.get_cmap(),
+                norm=self.surface_.norm,
                 edgecolors="black",
                 s=25,
                 linewidths=0.7,
@@ -281,7 +282,7 @@ class LossLandscapeDisplay:
             marker="*",
             s=150,
             color=NEGATIVE,
-            edgecolors="black",
+            edgecolors="white",
             zorder=5,
             label="fitted weights",
         )
@@ -297,6 +298,8 @@ class LossLandscapeDisplay:
 def _flat_path(path: Any, center: Blocks) -> Array:
     """The points of a path as the rows of a matrix."""
     rows = []
+    if not len(path):
+        raise ValueError("path must hold at least one point.")
     for point in path:
         blocks = Blocks(*point)
         if blocks.shapes() != center.shapes():

@@ -232,8 +232,7 @@ def explain_step(
 
     Notes
     -----
-    The loss is the one that training minimises, see `loss_curve_`: that of 'squared_error' is half
-    the squared error. By 'perceptron' the output is right where its sign is.
+    The loss is the one that training minimises: that of 'squared_error' is half the squared error.
 
     References
     ----------
