@@ -1,5 +1,6 @@
 """The loss around fitted weights: against plain NumPy, and as a picture."""
 
+import doctest
 import sys
 import warnings
 
@@ -8,7 +9,8 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from fastmlp import MLPClassifier, MLPRegressor, Perceptron
-from fastmlp.inspection import LossLandscapeDisplay, training_path
+from fastmlp.inspection import LossLandscapeDisplay, planes, training_path
+from fastmlp.inspection import landscape as module
 from tests import reference
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -75,11 +77,9 @@ def test_the_center_has_the_models_loss_without_penalties():
 @pytest.mark.parametrize("activation", ["relu", "maxout", "prelu"])
 def test_random_directions_are_filter_normalised(activation):
     """Each unit's part of a direction is as long as the unit's weights; biases stay."""
-    from fastmlp.inspection.planes import plane_of
-
     model = MLPClassifier((4,), activation, max_iter=2, random_state=0).fit(X, labels)
     center = model._blocks()
-    plane = plane_of("random", center, None, 0)
+    plane = planes.plane_of("random", center, None, 0)
     for flat in plane.directions:
         direction = center.unflat(flat, float)
         for ours, weight in zip(direction.weights, model.coefs_, strict=True):
@@ -87,7 +87,7 @@ def test_random_directions_are_filter_normalised(activation):
             np.testing.assert_allclose(np.linalg.norm(ours, axis=0), lengths)
         rest = [*direction.biases, *(slope for slope in direction.slopes if slope is not None)]
         assert not any(array.any() for array in rest)
-    assert (plane.directions != plane_of("random", center, None, 1).directions).any()
+    assert (plane.directions != planes.plane_of("random", center, None, 1).directions).any()
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,13 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"from_estimator requires matplotlib.*fastmlp\[plot\]"):
         landscape()
+
+
+@pytest.mark.parametrize("described", [module, planes])
+def test_the_examples_of_the_docstrings(described):
+    results = doctest.testmod(described)
+    assert results.attempted > 3
+    assert results.failed == 0
 
 
 # --- what is refused -----------------------------------------------------------------------------
