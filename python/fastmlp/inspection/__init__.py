@@ -1,5 +1,6 @@
 """Looking inside fitted networks."""
 
+from fastmlp.inspection.curves import LossCurveDisplay
 from fastmlp.inspection.gradients import check_gradients
 from fastmlp.inspection.landscape import LossLandscapeDisplay
 from fastmlp.inspection.network import NetworkDisplay
@@ -8,6 +9,7 @@ from fastmlp.inspection.steps import LayerStep, StepExplanation, explain_step
 
 __all__ = [
     "LayerStep",
+    "LossCurveDisplay",
     "LossLandscapeDisplay",
     "NetworkDisplay",
     "StepExplanation",
