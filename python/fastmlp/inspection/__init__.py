@@ -1,18 +1,22 @@
 """Looking inside fitted networks."""
 
+from fastmlp.inspection.activations import ActivationDisplay
 from fastmlp.inspection.curves import LossCurveDisplay
 from fastmlp.inspection.gradients import check_gradients
 from fastmlp.inspection.landscape import LossLandscapeDisplay
 from fastmlp.inspection.network import NetworkDisplay
 from fastmlp.inspection.planes import training_path
 from fastmlp.inspection.steps import LayerStep, StepExplanation, explain_step
+from fastmlp.inspection.weights import WeightsDisplay
 
 __all__ = [
+    "ActivationDisplay",
     "LayerStep",
     "LossCurveDisplay",
     "LossLandscapeDisplay",
     "NetworkDisplay",
     "StepExplanation",
+    "WeightsDisplay",
     "check_gradients",
     "explain_step",
     "training_path",

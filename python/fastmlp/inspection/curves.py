@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
+from fastmlp.inspection.networks import last_step
 from fastmlp.inspection.style import (
     COLORS,
     LINE_STYLES,
@@ -67,6 +66,11 @@ class LossCurveDisplay:
     >>> display.plot()
     <...LossCurveDisplay object at ...>
     """
+
+    lines_: list[Any]
+    validation_lines_: list[Any]
+    best_markers_: list[Any]
+    rate_lines_: list[Any]
 
     def __init__(
         self,
@@ -135,7 +139,9 @@ class LossCurveDisplay:
         <...LossCurveDisplay object at ...>
         """
         check_plot_support(f"{cls.__name__}.from_estimator")
-        named = estimator if isinstance(estimator, Mapping) else {_name(estimator): estimator}
+        named = estimator
+        if not isinstance(estimator, Mapping):
+            named = {type(last_step(estimator)).__name__: estimator}
         networks = [(key, each) for key, value in named.items() for each in _networks(value)]
         display = cls(
             loss_curve=[each.loss_curve_ for _, each in networks],
@@ -253,19 +259,12 @@ def _numbered(curve: Any) -> tuple[Any, Any]:
     return np.arange(1, len(curve) + 1), curve
 
 
-def _name(estimator: Any) -> str:
-    """What an estimator is called in the legend."""
-    return type(estimator[-1] if isinstance(estimator, Pipeline) else estimator).__name__
-
-
 def _networks(estimator: Any) -> list[Any]:
     """The fitted networks of an estimator, each with a loss curve."""
-    if isinstance(estimator, Pipeline):
-        estimator = estimator[-1]
-    check_is_fitted(estimator)
-    networks = list(getattr(estimator, "estimators_", [estimator]))
+    last = last_step(estimator)
+    networks = list(getattr(last, "estimators_", [last]))
     if not all(hasattr(network, "loss_curve_") for network in networks):
-        raise ValueError(f"{type(estimator).__name__} has no attribute 'loss_curve_' to plot.")
+        raise ValueError(f"{type(last).__name__} has no 'loss_curve_' to plot.")
     return networks
 
 

@@ -6,6 +6,19 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 
+def last_step(estimator: Any) -> Any:
+    """The fitted estimator itself, or that which a Pipeline ends with.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        It is not fitted.
+    """
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    check_is_fitted(last)
+    return last
+
+
 def network_in(estimator: Any, attribute: str) -> Any:
     """The fitted network itself, or that which a Pipeline ends with.
 
@@ -16,8 +29,7 @@ def network_in(estimator: Any, attribute: str) -> Any:
     sklearn.exceptions.NotFittedError
         It is not fitted.
     """
-    network = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    check_is_fitted(network)
+    network = last_step(estimator)
     if not hasattr(network, attribute):
         raise TypeError(
             "estimator must be a multi-layer network, or a Pipeline that ends with one. "
