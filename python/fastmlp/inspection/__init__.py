@@ -5,8 +5,10 @@ from fastmlp.inspection.curves import LossCurveDisplay
 from fastmlp.inspection.gradients import check_gradients
 from fastmlp.inspection.landscape import LossLandscapeDisplay
 from fastmlp.inspection.network import NetworkDisplay
+from fastmlp.inspection.feature_plane import plane
 from fastmlp.inspection.planes import training_path
 from fastmlp.inspection.steps import LayerStep, StepExplanation, explain_step
+from fastmlp.inspection.units import UnitsDisplay
 from fastmlp.inspection.weights import WeightsDisplay
 
 __all__ = [
@@ -16,8 +18,10 @@ __all__ = [
     "LossLandscapeDisplay",
     "NetworkDisplay",
     "StepExplanation",
+    "UnitsDisplay",
     "WeightsDisplay",
     "check_gradients",
     "explain_step",
+    "plane",
     "training_path",
 ]

@@ -1,6 +1,5 @@
 """The weights that a network has learned."""
 
-from math import ceil, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +12,7 @@ from fastmlp.inspection.style import (
     diverging_style,
     new_axes,
     panels,
+    tiled,
 )
 
 _MOST_NAMES = 30  # beside a matrix more would overlap
@@ -62,6 +62,11 @@ class WeightsDisplay:
     >>> WeightsDisplay(coefs=[np.eye(4)], image_shape=(2, 2)).plot()
     <...WeightsDisplay object at ...>
     """
+
+    image_: Any
+    colorbar_: Any
+    axes_: Any
+    bars_: list[Any]
 
     def __init__(
         self,
@@ -208,7 +213,7 @@ class WeightsDisplay:
                 f"image_shape={self.image_shape!r} has {height * width} pixels, but there are "
                 f"{len(weights)} features."
             )
-        return _tiled(weights.T.reshape(-1, height, width))
+        return tiled(weights.T.reshape(-1, height, width))
 
     def _plot_first_layer(self, picture: Array, image_kwargs: dict[str, Any]) -> None:
         """Images side by side, or the matrix with a column for each unit."""
@@ -236,15 +241,3 @@ class WeightsDisplay:
             size = f"{layer.shape[0]} × {layer.shape[1]}"  # noqa: RUF001
             ax.set_ylabel(f"Layer {i}\n{size}", rotation=0, ha="right", va="center")
         self.axes_[-1].set_xlabel("Weight")
-
-
-def _tiled(images: Array) -> Array:
-    """Images (n, height, width) in rows of one image, with NaN between them."""
-    n, height, width = images.shape
-    columns = ceil(sqrt(n * height / width))
-    rows = ceil(n / columns)
-    tiled = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
-    for i, image in enumerate(images):
-        top, left = i // columns * (height + 1), i % columns * (width + 1)
-        tiled[top : top + height, left : left + width] = image
-    return tiled
