@@ -183,9 +183,9 @@ def test_a_dict_of_estimators(clf, lbfgs):
 
 
 def test_all_networks_of_a_tabular_estimator():
-    tabular = TabularMLPClassifier(n_jobs=1, random_state=0, max_time=5).fit(frame[:60], y[:60])
+    tabular = TabularMLPClassifier(n_ensemble=3, **FEW).fit(frame[:60], y[:60])
     display = drawn(LossCurveDisplay.from_estimator(tabular))
-    assert len(display.lines_) == len(tabular.estimators_)
+    assert len(display.lines_) == 3
     assert len({line.get_color() for line in display.lines_}) == 1
 
 
@@ -207,6 +207,12 @@ def test_styles_of_curves(clf, lbfgs):
         display.plot(curve_kwargs=[{}])
     with pytest.raises(ValueError, match="name must have one entry per curve"):
         display.plot(name=["a", "b", "c"])
+
+
+def test_curves_without_names():
+    display = drawn(LossCurveDisplay(loss_curve=[[3, 2], [2, 1]]).plot())
+    assert len({line.get_color() for line in display.lines_}) == 2
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["training"]
 
 
 # --- weights -------------------------------------------------------------------------------------
@@ -388,7 +394,7 @@ def test_scikit_learns_decision_boundaries(kind):
     estimator = {
         "network": MLPClassifier((3,), **FEW),
         "pipeline": make_pipeline(StandardScaler(), MLPClassifier((3,), **FEW)),
-        "tabular": TabularMLPClassifier(n_jobs=1, random_state=0, max_time=2),
+        "tabular": TabularMLPClassifier(n_ensemble=2, **FEW),
         "linear": LogisticRegression(max_iter=500),
         "regressor": MLPRegressor(hidden_layer_sizes=(3,), **FEW),
     }[kind].fit(frame[::5], y[::5])

@@ -241,7 +241,7 @@ class ActivationDisplay:
         self.slope_lines_ += ax.plot(
             z, self.slopes[layer], color=NEGATIVE, linestyle=LINE_STYLES[1]
         )
-        ax.set_title("\n".join(title), fontsize="medium")
+        ax.set_title("\n".join(title), fontsize="small")
 
     def _plot_inputs(self, layer: int, hist_kwargs: dict[str, Any]) -> None:
         """How the weighted inputs of a layer are distributed."""

@@ -238,9 +238,9 @@ class LossCurveDisplay:
         from matplotlib.lines import Line2D
 
         named = {name: line for name, line in zip(names, self.lines_, strict=True) if name}
-        several = len(named) > 1
+        several = len(set(names)) > 1
         handles, labels = (list(named.values()), list(named)) if several else ([], [])
-        color = NEUTRAL if several else self.lines_[0].get_color()
+        color = NEUTRAL if len(named) != 1 else self.lines_[0].get_color()
         meanings = (
             ("training", LINE_STYLES[0], "", self.lines_),
             ("validation", LINE_STYLES[1], "", self.validation_lines_),

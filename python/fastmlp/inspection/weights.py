@@ -239,5 +239,5 @@ class WeightsDisplay:
         for i, (layer, ax) in enumerate(zip(weights, self.axes_, strict=True)):
             self.bars_.append(ax.hist(layer.ravel(), **style)[2])
             size = f"{layer.shape[0]} × {layer.shape[1]}"  # noqa: RUF001
-            ax.set_ylabel(f"Layer {i}\n{size}", rotation=0, ha="right", va="center")
+            ax.set_ylabel(f"Layer {i}\n{size}", rotation=0, ha="right", va="center", labelpad=12)
         self.axes_[-1].set_xlabel("Weight")
