@@ -1,3 +1,4 @@
+import doctest
 import subprocess
 import sys
 
@@ -22,7 +23,11 @@ from fastmlp.inspection import (
     UnitsDisplay,
     WeightsDisplay,
     activations,
+    curves,
     plane,
+    feature_plane,
+    units,
+    weights,
 )
 
 matplotlib.use("Agg")
@@ -434,10 +439,6 @@ def test_errors_of_units(clf):
 
 
 def test_examples_in_docstrings():
-    import doctest
-
-    from fastmlp.inspection import curves, feature_plane, units, weights
-
     for module in (activations, curves, feature_plane, units, weights):
         results = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
         assert results.attempted >= 4

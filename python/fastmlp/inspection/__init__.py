@@ -2,10 +2,10 @@
 
 from fastmlp.inspection.activations import ActivationDisplay
 from fastmlp.inspection.curves import LossCurveDisplay
+from fastmlp.inspection.feature_plane import plane
 from fastmlp.inspection.gradients import check_gradients
 from fastmlp.inspection.landscape import LossLandscapeDisplay
 from fastmlp.inspection.network import NetworkDisplay
-from fastmlp.inspection.feature_plane import plane
 from fastmlp.inspection.planes import training_path
 from fastmlp.inspection.steps import LayerStep, StepExplanation, explain_step
 from fastmlp.inspection.units import UnitsDisplay

@@ -7,8 +7,8 @@ import numpy as np
 
 from fastmlp.core.rules import InvalidParameterError, integer
 from fastmlp.core.typing import Array
-from fastmlp.inspection.networks import network_in, network_input
 from fastmlp.inspection.feature_plane import plane
+from fastmlp.inspection.networks import network_in, network_input
 from fastmlp.inspection.style import (
     check_plot_support,
     diverging_style,
