@@ -24,8 +24,8 @@ from fastmlp.inspection import (
     WeightsDisplay,
     activations,
     curves,
-    plane,
     feature_plane,
+    plane,
     units,
     weights,
 )
