@@ -285,7 +285,7 @@ def test_summary_in_numbers(capsys):
         "layers": [
             {"name": "input", "shape": (20,), "activation": None, "dropout": 0.1,
              "n_parameters": 0, "multiply_adds": 0},
-            {"name": "hidden 1", "shape": (20, 100), "activation": "relu", "dropout": 0.5,
+            {"name": "hidden 0", "shape": (20, 100), "activation": "relu", "dropout": 0.5,
              "n_parameters": 2100, "multiply_adds": 2000},
             {"name": "output", "shape": (100, 2), "activation": "identity", "dropout": 0.0,
              "n_parameters": 202, "multiply_adds": 200},
@@ -300,7 +300,7 @@ def test_summary_in_numbers(capsys):
         "MLPRegressor: 20-100-2, float64",
         "layer     shape     activation  dropout  parameters  multiply-adds",
         "input     20        -               0.1           0              0",
-        "hidden 1  20 x 100  relu            0.5       2,100          2,000",
+        "hidden 0  20 x 100  relu            0.5       2,100          2,000",
         "output    100 x 2   identity          0         202            200",
         "2,302 parameters in 18,416 bytes, 2,200 multiply-adds per row, 3 steps per epoch.",
     ]

@@ -157,7 +157,7 @@ def _captions(x: float, y: float, layer: int, n: int, layers: Sequence[Layer]) -
     if layer == 0:
         words = "input", f"{n:,}"
     else:
-        name = "output" if layer == len(layers) else f"hidden {layer}"
+        name = "output" if layer == len(layers) else f"hidden {layer - 1}"
         words = name, f"{n:,} {layers[layer - 1].activation}"
     return [Text(x, y + 13 * i, word) for i, word in enumerate(words)]
 

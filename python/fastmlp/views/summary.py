@@ -17,7 +17,7 @@ class LayerSummary:
     Attributes
     ----------
     name : str
-        'input', 'hidden 1', ..., 'output'.
+        'input', 'hidden 0', ..., 'output'.
     shape : tuple of int
         Inputs and units; of the input the features only.
     activation : str or None
@@ -234,7 +234,7 @@ def summarise(
         slopes = n_units if layer.activation == "prelu" else 0
         layers.append(
             LayerSummary(
-                "output" if i == n else f"hidden {i}",
+                "output" if i == n else f"hidden {i - 1}",
                 (n_inputs, n_units),
                 layer.activation,
                 float(rate),
