@@ -217,3 +217,24 @@ def test_errors():
     for unfitted in (MLPClassifier(), Perceptron()):
         with pytest.raises(NotFittedError):
             explain_step(unfitted, X[0], 1)
+
+
+def test_a_step_on_the_drawing():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    reg = MLPRegressor(
+        hidden_layer_sizes=(), solver="sgd", momentum=0, alpha=0, learning_rate_init=0.02
+    ).partial_fit([[3.0, 4.0]], [6.0])
+    reg.coefs_, reg.intercepts_ = [np.array([[1.0], [2.0]])], [np.zeros(1)]
+    display = explain_step(reg, [3.0, 4.0], 6).plot()
+    shown = [text.get_text() for text in display.texts_]
+    for text in ("3.00", "4.00", "11.0", "δ 5.00", "1.00 → 0.70", "2.00 → 1.60", "0.00 → -0.10"):
+        assert text in shown
+    assert display.ax_.get_title() == "loss 12.5 → 2.88"
+    matplotlib.pyplot.close("all")
+    hidden = MLPClassifier((3,), activation="maxout", max_iter=2, random_state=0)
+    step = explain_step(hidden.fit([[0.0, 1], [1, 0]], [0, 1]), [0.0, 1], 0)
+    shown = [text.get_text() for text in step.plot(name="a step").texts_]
+    assert sum("→" in text for text in shown) == 4  # the pieces of maxout have no room
+    assert sum(text.startswith("δ") for text in shown) == 1
+    matplotlib.pyplot.close("all")

@@ -35,6 +35,10 @@ class NetworkDisplay:
     values : list of ndarray of shape (n_units,), or None, default=None
         The features of a sample and what the units of each layer make of them. Units then show
         their values, and lines what they carry: the weight times the value of the unit before.
+    weight_texts : list of ndarray of str, of shape (n_inputs + 1, n_units), or None, default=None
+        What stands on the lines of each layer instead, those of the biases last.
+    unit_texts : list of ndarray of str, of shape (n_units,), or None, default=None
+        What stands below the units of each layer after the inputs.
     estimator_name : str or None, default=None
         What stands above the drawing.
 
@@ -70,11 +74,15 @@ class NetworkDisplay:
         *,
         feature_names: Sequence[Any] | None = None,
         values: Sequence[Array] | None = None,
+        weight_texts: Sequence[Array] | None = None,
+        unit_texts: Sequence[Array] | None = None,
         estimator_name: str | None = None,
     ) -> None:
         self.network = network
         self.feature_names = feature_names
         self.values = values
+        self.weight_texts = weight_texts
+        self.unit_texts = unit_texts
         self.estimator_name = estimator_name
 
     @classmethod
@@ -175,7 +183,13 @@ class NetworkDisplay:
             The package matplotlib is not installed.
         """
         check_plot_support(f"{type(self).__name__}.plot")
-        drawing = draw_network(self.network, feature_names=self.feature_names, values=self.values)
+        drawing = draw_network(
+            self.network,
+            feature_names=self.feature_names,
+            values=self.values,
+            weight_texts=self.weight_texts,
+            unit_texts=self.unit_texts,
+        )
         self.ax_ = _new_axes(drawing) if ax is None else ax
         self.figure_ = self.ax_.figure
         self.ax_.set(xlim=(0, drawing.width), ylim=(drawing.height, 0), aspect="equal")

@@ -17,7 +17,10 @@ from fastmlp.estimators.adaline import Adaline
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.perceptron import Perceptron
 from fastmlp.estimators.regressor import MLPRegressor
+from fastmlp.exchange.values import FittedNetwork, Layer, Task
 from fastmlp.inspection.checks import fitted_network
+from fastmlp.inspection.network import NetworkDisplay
+from fastmlp.views.layout import short
 
 _MOST_ROWS = 10  # of a table that is printed
 
@@ -142,6 +145,52 @@ class StepExplanation:
             )
         return "\n".join(parts)
 
+    def plot(self, ax: Any = None, *, name: str | None = None) -> NetworkDisplay:
+        """Draw the step on the network.
+
+        Units show their outputs, and below them their deltas; lines show weights before and after
+        the step, where there is room. Those of a 'maxout' layer are left out.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None: those of a new figure.
+        name : str or None, default=None
+            What stands above the drawing; None: the losses before and after.
+
+        Returns
+        -------
+        NetworkDisplay
+
+        Raises
+        ------
+        ImportError
+            The package matplotlib is not installed.
+        """
+        weights, deltas = [], []
+        for layer in self.layers:
+            old = np.vstack([layer.weights, layer.biases])
+            new = np.vstack([layer.new_weights, layer.new_biases])
+            one = _pieces(layer) == 1  # a unit of 'maxout' has several of each
+            weights.append(_texts("{} \N{RIGHTWARDS ARROW} {}" if one else "", old, new))
+            deltas.append(_texts("\N{GREEK SMALL LETTER DELTA} {}" if one else "", layer.delta))
+        network = FittedNetwork(
+            self.estimator,
+            [
+                Layer(step.weights, step.biases, step.activation, 0.0, _pieces(step))
+                for step in self.layers
+            ],
+            Task.REGRESSION,
+        )
+        display = NetworkDisplay(
+            network,
+            values=[self.layers[0].inputs, *(layer.outputs for layer in self.layers)],
+            weight_texts=weights,
+            unit_texts=deltas,
+            estimator_name=f"loss {short(self.loss)} \N{RIGHTWARDS ARROW} {short(self.new_loss)}",
+        )
+        return display.plot(ax, name=name)
+
     def _summary(self) -> list[str]:
         """What is said above the tables."""
         target = np.array2string(np.asarray(self.target), separator=", ", threshold=10)
@@ -160,10 +209,21 @@ class StepExplanation:
         return tables
 
 
+def _texts(template: str, *numbers: Array) -> Array:
+    """The template filled in with each place's numbers."""
+    fill = np.vectorize(lambda *at: template.format(*map(short, at)), otypes=[object])
+    texts: Array = fill(*numbers)
+    return texts
+
+
+def _pieces(layer: LayerStep) -> int:
+    """How many pieces a unit of 'maxout' has."""
+    return len(layer.z) // len(layer.outputs)
+
+
 def _unit_table(title: str, layer: LayerStep) -> _Table:
     shown = _largest(layer.delta)
-    pieces = len(layer.z) // len(layer.outputs)  # several of 'maxout', whose largest is the output
-    outputs = np.tile(layer.outputs, pieces)
+    outputs = np.tile(layer.outputs, _pieces(layer))  # of 'maxout' the output is its largest piece
     columns = (layer.z, outputs, layer.delta, layer.biases, layer.new_biases)
     return _Table(
         title + _share(len(shown), layer.delta.size, "units"),

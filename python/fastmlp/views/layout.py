@@ -11,7 +11,7 @@ from fastmlp.core.typing import Array
 from fastmlp.exchange.values import FittedNetwork, Layer
 
 RADIUS = 13
-_COLUMN, _ROW = 100, 36  # from unit to unit
+_COLUMN, _WIDE_COLUMN, _ROW = 100, 180, 36  # from unit to unit
 _MARGIN, _CAPTION = 24, 24
 _MOST_COLUMNS = 8
 _MOST_LABELLED = 3  # units of a layer whose lines have numbers: of more these would overlap
@@ -78,6 +78,8 @@ def draw_network(
     *,
     feature_names: Sequence[Any] | None = None,
     values: Sequence[Array] | None = None,
+    weight_texts: Sequence[Array] | None = None,
+    unit_texts: Sequence[Array] | None = None,
     max_units: int = 16,
 ) -> Drawing:
     """Lay a network out, layers side by side; of large ones the first units and the last.
@@ -90,6 +92,10 @@ def draw_network(
     values : sequence of ndarray of shape (n_units,), or None
         The features of a sample and what the units of each layer make of them. Units then show
         their values, and lines what they carry: the weight times the value of the unit before.
+    weight_texts : sequence of ndarray of str, of shape (n_inputs + 1, n_units), or None
+        What stands on the lines of each layer instead, those of the biases last.
+    unit_texts : sequence of ndarray of str, of shape (n_units,), or None
+        What stands below the units of each layer, that of the inputs left out.
     max_units : int
         How many units of a layer are shown at most.
 
@@ -107,7 +113,8 @@ def draw_network(
     n_rows = max(
         len(column) + (layer != len(layers)) for layer, column in zip(shown, units, strict=True)
     )
-    x = [_MARGIN + _width(left) + _COLUMN * i for i in range(len(shown))]
+    column_width = _COLUMN if weight_texts is None else _WIDE_COLUMN
+    x = [_MARGIN + _width(left) + column_width * i for i in range(len(shown))]
     height = _MARGIN + n_rows * _ROW
     columns, lines, texts = {}, [], []
     for place, layer, rows in zip(x, shown, units, strict=True):
@@ -122,9 +129,12 @@ def draw_network(
     for before, after in pairwise(sorted(columns)):
         if after == before + 1:
             inputs = None if values is None else values[before]
-            more = _between(layers[before], columns[before], columns[after], inputs)
+            said = None if weight_texts is None else weight_texts[before]
+            more = _between(layers[before], columns[before], columns[after], inputs, said)
             lines += more[0]
             texts += more[1]
+            if unit_texts is not None:
+                texts += _below(columns[after], unit_texts[before])
     texts += _beside(columns[0], left, -1) + _beside(columns[len(layers)], right, 1)
     circles = [circle for column in columns.values() for circle in column.sources]
     title = f"{network.name}: {'-'.join(map(str, sizes))}"
@@ -175,16 +185,25 @@ def _beside(column: _Column, labels: Sequence[str], side: int) -> list[Text]:
     return [Text(c.x + side * (RADIUS + 5), c.y, label, anchor) for c, label in pairs]
 
 
+def _below(column: _Column, said: Array) -> list[Text]:
+    """What stands below units."""
+    pairs = zip(column.circles, column.units, strict=True)
+    return [Text(c.x, c.y + RADIUS + 5, said[unit], size=7, is_on_line=True) for c, unit in pairs]
+
+
 # --- lines ---------------------------------------------------------------------------------------
 
 
 def _between(
-    layer: Layer, before: _Column, after: _Column, inputs: Array | None
+    layer: Layer, before: _Column, after: _Column, inputs: Array | None, said: Array | None
 ) -> tuple[list[Line], list[Text]]:
-    """The lines from a layer to the next, and the numbers on them if there are inputs."""
+    """The lines from a layer to the next, and what is said on them: else numbers, if any."""
     carried = _carried(layer, before, after, inputs)
-    numbers = [] if inputs is None else _line_numbers(before, after, carried)
-    return _lines(before, after, carried), numbers
+    if said is not None:
+        said = said[[*before.units, -1]][:, after.units]
+    elif inputs is not None:
+        said = np.vectorize(short, otypes=[object])(carried)
+    return _lines(before, after, carried), [] if said is None else _on_lines(before, after, said)
 
 
 def _carried(layer: Layer, before: _Column, after: _Column, inputs: Array | None) -> Array:
@@ -217,8 +236,8 @@ def _lines(before: _Column, after: _Column, carried: Array) -> list[Line]:
     ]
 
 
-def _line_numbers(before: _Column, after: _Column, carried: Array) -> list[Text]:
-    """What lines carry, where there is room to write it on them.
+def _on_lines(before: _Column, after: _Column, said: Array) -> list[Text]:
+    """What is said on lines, where there is room to write it on them.
 
     A fraction 1 / (n + 1) of the way to n units no two lines are nearer than rows / (n + 1).
     """
@@ -229,7 +248,7 @@ def _line_numbers(before: _Column, after: _Column, carried: Array) -> list[Text]
         Text(
             start.x + (end.x - start.x) / (n + 1),
             start.y + (end.y - start.y) / (n + 1),
-            short(carried[i, j]),
+            said[i, j],
             size=7,
             is_on_line=True,
         )
