@@ -1,6 +1,5 @@
 """scikit-learn's estimator contract: its checks, its own tests, its ecosystem, its errors."""
 
-import doctest
 import inspect
 import os
 import pathlib
@@ -28,7 +27,6 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import fastmlp
 from fastmlp import MLPClassifier, MLPRegressor, Perceptron
-from fastmlp.estimators import adaline, classifier, perceptron, regressor
 
 BOTH = [MLPClassifier, MLPRegressor]
 both = pytest.mark.parametrize("Estimator", BOTH)
@@ -647,13 +645,6 @@ def test_going_on_after_other_things_happened():
 def test_a_regressors_targets_must_be_dense_numbers(y):
     with pytest.raises(ValueError, match="y must be a dense array of numbers"):
         MLPRegressor().fit(X_iris, y)
-
-
-def test_examples_in_docstrings():
-    for module, examples in ((classifier, 4), (regressor, 4), (perceptron, 3), (adaline, 3)):
-        results = doctest.testmod(module)
-        assert results.attempted >= examples
-        assert results.failed == 0
 
 
 def interrupts(epoch):

@@ -151,12 +151,20 @@ class Adaline(SingleLayer):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
         ValueError, TypeError
             For a parameter or data outside of what is allowed, and for training that diverged to
             non-finite weights. The estimator then is as it was before the call.
+
+        Examples
+        --------
+        >>> from fastmlp import Adaline
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+        >>> Adaline(eta0=0.1).fit(X, y)
+        Adaline(eta0=0.1)
         """
         check_parameters(self)
         with all_or_nothing(self) as worker:

@@ -245,11 +245,24 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
         ValueError
             As for `fit`, and for labels outside of `classes`.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier(random_state=0)
+        >>> for first in range(0, 150, 50):  # the data come in parts
+        ...     rows = slice(first, first + 50)
+        ...     clf = clf.partial_fit(X[rows], y[rows], classes=[0, 1, 2])
+        >>> clf.t_
+        150
         """
         check_parameters(self)
         with all_or_nothing(self, goes_on=True) as worker:
@@ -317,6 +330,16 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The class labels, or the 0/1 matrix of multilabel; sparse if y was.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> clf.predict(X[::50])
+        array([0, 1, 2])
         """
         fitted = snapshot(self)
         decided = fitted._decide(fitted._outputs(X))
@@ -337,6 +360,15 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             Of two classes one value, above 0 for ``classes_[1]``.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier(loss="hinge", random_state=0).fit(X, y)
+        >>> clf.decision_function(X).shape
+        (150, 3)
         """
         fitted = snapshot(self)
         outputs = fitted._outputs(X)
@@ -356,6 +388,15 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; of multilabel each label's own probability. With
             ``loss='squared_error'`` the outputs of several classes, divided by their sum.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> clf.predict_proba(X).shape
+        (150, 3)
         """
         fitted = snapshot(self)
         probabilities = fitted._outputs(X)
@@ -380,6 +421,16 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> clf.predict_log_proba(X).max() <= 0
+        np.True_
         """
         probabilities = self.predict_proba(X)
         return np.log(probabilities, out=probabilities)
@@ -401,6 +452,15 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         -------
         float
             In [0, 1].
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> clf.score(X, y) > 0.9
+        True
         """
         fitted = snapshot(self)
         if fitted._has_soft_targets() and np.ndim(y) == 2:

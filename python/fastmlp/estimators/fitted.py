@@ -150,11 +150,21 @@ class FittedNetworkMixin(
         Returns
         -------
         ndarray of shape (n_samples, n_units)
+            The outputs of the layer.
 
         Raises
         ------
         ValueError
             There is no such layer.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> clf.hidden_activations(X).shape
+        (150, 10)
         """
         check_is_fitted(self)
         fitted = snapshot(self)
@@ -196,10 +206,21 @@ class FittedNetworkMixin(
         Returns
         -------
         loss : float
+            The mean over the samples, and the penalties.
         gradient : list of tuple of ndarray, or ndarray of shape (n_parameters,)
             For each layer the derivatives by its weights (n_inputs, n_units), its biases (n_units,)
             and, of 'prelu', its slopes (n_units,). Flat, those by all weights come first, then by
             all biases, then by all slopes.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> loss, gradient = clf.loss_and_gradient(X, y)
+        >>> [(weights.shape, biases.shape) for weights, biases in gradient]
+        [((4, 10), (10,)), ((10, 3), (3,))]
         """
         check_is_fitted(self)
         check_parameters(self)

@@ -136,6 +136,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -155,6 +156,14 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         A :class:`~sklearn.pipeline.Pipeline` transforms X, but passes `X_val` on as it is, unless
         ``Pipeline(steps, transform_input=["X_val"])`` asks for it, with metadata routing enabled
         and ``set_fit_request(X_val=True, y_val=True)``: see docs/validation.md.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y).score(X, y) > 0.9
+        True
         """
         check_parameters(self)
         given = checked_input(X_val, y_val, sample_weight_val)

@@ -257,12 +257,20 @@ class Perceptron(SingleLayer):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
         ValueError, TypeError
             For a parameter or data outside of what is allowed, and for training that ended with
             non-finite weights. The estimator then is as it was before the call.
+
+        Examples
+        --------
+        >>> from fastmlp import Perceptron
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+        >>> Perceptron().fit(X, y, coef_init=[[1, 1]], intercept_init=[-1.5]).n_iter_ > 0
+        True
         """
         check_parameters(self)
         with all_or_nothing(self) as worker:
@@ -403,6 +411,15 @@ class Perceptron(SingleLayer):
         Returns
         -------
         self
+            The estimator itself.
+
+        Examples
+        --------
+        >>> from fastmlp import Perceptron
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+        >>> perceptron = Perceptron().fit(X, y).sparsify()
+        >>> perceptron.densify().coef_.shape
+        (1, 2)
         """
         check_is_fitted(self)
         if issparse(self.coef_):
@@ -415,6 +432,15 @@ class Perceptron(SingleLayer):
         Returns
         -------
         self
+            The estimator itself.
+
+        Examples
+        --------
+        >>> from fastmlp import Perceptron
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+        >>> perceptron = Perceptron().fit(X, y).sparsify()
+        >>> perceptron.coef_.shape
+        (1, 2)
         """
         check_is_fitted(self)
         self.coef_ = csr_matrix(self.coef_)

@@ -195,11 +195,24 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
         ValueError
             As for `fit`.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> from sklearn.datasets import load_diabetes
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> reg = MLPRegressor(random_state=0)
+        >>> for first in range(0, 442, 221):  # the data come in parts
+        ...     rows = slice(first, first + 221)
+        ...     reg = reg.partial_fit(X[rows], y[rows])
+        >>> reg.t_
+        442
         """
         check_parameters(self)
         with all_or_nothing(self, goes_on=True) as worker:
@@ -245,6 +258,16 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The predicted values.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> from sklearn.datasets import load_diabetes
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> reg = MLPRegressor(solver="lbfgs", random_state=0).fit(X, y)
+        >>> reg.predict(X).shape
+        (442,)
         """
         predicted = snapshot(self)._outputs(X)
         return predicted.ravel() if predicted.shape[1] == 1 else predicted

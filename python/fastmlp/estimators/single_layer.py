@@ -275,11 +275,22 @@ class SingleLayer(
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
         ValueError, TypeError
             As for `fit`, and for labels outside of `classes`.
+
+        Examples
+        --------
+        >>> from fastmlp import Perceptron
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+        >>> perceptron = Perceptron().partial_fit(X, y, classes=[0, 1])
+        >>> for _ in range(10):
+        ...     perceptron = perceptron.partial_fit(X, y)
+        >>> perceptron.score(X, y)
+        1.0
         """
         check_parameters(self)
         if not hasattr(self, "classes_"):
@@ -307,6 +318,14 @@ class SingleLayer(
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes those of ``classes_[1]``.
+
+        Examples
+        --------
+        >>> from fastmlp import Adaline
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+        >>> adaline = Adaline(eta0=0.1).fit(X, y)
+        >>> adaline.decision_function(X) > 0
+        array([False, False, False,  True])
         """
         check_is_fitted(self)
         fitted = snapshot(self)
@@ -328,6 +347,13 @@ class SingleLayer(
         ndarray of shape (n_samples,)
             Of two classes the second where the decision function is above 0, of several classes
             the one with the largest.
+
+        Examples
+        --------
+        >>> from fastmlp import Perceptron
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+        >>> Perceptron().fit(X, y).predict([[1, 1], [0, 1]])
+        array([1, 0])
         """
         fitted = snapshot(self)
         scores = fitted.decision_function(X)

@@ -238,6 +238,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, NetworkBlockMixin, VersionMixin, 
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -250,6 +251,15 @@ class TabularMLP(SavableMixin, OnnxTableMixin, NetworkBlockMixin, VersionMixin, 
         -----
         A KeyboardInterrupt is not raised: training ends with a warning, and the model is made of
         the networks so far.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from fastmlp import TabularMLPClassifier
+        >>> age, town = [31, None, 54, 42] * 20, ["Ulm", "Jena", "Ulm", None] * 20
+        >>> X, y = pd.DataFrame({"age": age, "town": town}), ["stays", "leaves"] * 40
+        >>> TabularMLPClassifier(random_state=0).fit(X, y).score(X, y)
+        1.0
         """
         check_parameters(self)
         given = checked_input(X_val, y_val, sample_weight_val)
@@ -477,6 +487,19 @@ class TabularMLP(SavableMixin, OnnxTableMixin, NetworkBlockMixin, VersionMixin, 
         ------
         NotFittedError
             The estimator is not fitted.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from fastmlp import TabularMLPClassifier
+        >>> age, town = [31, 25, 54, 42] * 20, ["Ulm", "Jena", "Bonn", None] * 20
+        >>> X, y = pd.DataFrame({"age": age, "town": town}), ["stays", "leaves"] * 40
+        >>> print(TabularMLPClassifier(n_ensemble=1).fit(X, y).summary())
+        column  kind      becomes
+        age     number    normal score + 3 quantile bins
+        town    category  one-hot, 3 levels
+        2 columns become 7 numbers.
+        ...
         """
         check_is_fitted(self)
         fitted = snapshot(self)

@@ -275,11 +275,21 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         Parameters
         ----------
         X : data frame, or array-like of shape (n_samples, n_features)
+            The samples, with the columns of `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; of multilabel each label's own probability.
+
+        Examples
+        --------
+        >>> from fastmlp import TabularMLPClassifier
+        >>> from sklearn.datasets import load_wine
+        >>> X, y = load_wine(return_X_y=True, as_frame=True)
+        >>> model = TabularMLPClassifier(n_ensemble=1, random_state=0).fit(X, y)
+        >>> model.predict_proba(X).shape
+        (178, 3)
         """
         check_is_fitted(self)
         fitted = snapshot(self)
@@ -300,10 +310,21 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         Parameters
         ----------
         X : data frame, or array-like of shape (n_samples, n_features)
+            The samples, with the columns of `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The class labels, or the 0/1 matrix of multilabel.
+
+        Examples
+        --------
+        >>> from fastmlp import TabularMLPClassifier
+        >>> from sklearn.datasets import load_wine
+        >>> X, y = load_wine(return_X_y=True, as_frame=True)
+        >>> model = TabularMLPClassifier(n_ensemble=1, random_state=0).fit(X, y)
+        >>> model.predict(X[::80])
+        array([0, 1, 2])
         """
         check_is_fitted(self)
         fitted = snapshot(self)

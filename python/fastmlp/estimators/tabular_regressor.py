@@ -214,11 +214,20 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         Parameters
         ----------
         X : data frame, or array-like of shape (n_samples, n_features)
+            The samples, with the columns of `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Of several quantiles a column for each, in the order of `quantile`.
+
+        Examples
+        --------
+        >>> from fastmlp import TabularMLPRegressor
+        >>> from sklearn.datasets import load_diabetes
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+        >>> TabularMLPRegressor(random_state=0).fit(X, y).predict(X).shape
+        (442,)
         """
         check_is_fitted(self)
         fitted = snapshot(self)

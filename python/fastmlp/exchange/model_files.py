@@ -91,6 +91,16 @@ class SavableMixin:
             The estimator is not fitted.
         OSError
             The file cannot be written.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = fastmlp.MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> clf.save("model.safetensors")
+        >>> fastmlp.load("model.safetensors").score(X, y) == clf.score(X, y)
+        True
         """
         if not is_registered(type(self)):
             *names, last = registered_names()
@@ -127,6 +137,16 @@ def load(path: str | os.PathLike[str]) -> Any:
         The file is damaged, no saved model, or of a newer version's format; the text says which.
     OSError
         There is no such file, or it cannot be read.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = fastmlp.MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+    >>> clf.save("model.safetensors")
+    >>> fastmlp.load("model.safetensors")
+    MLPClassifier(hidden_layer_sizes=(10,), random_state=0, solver='lbfgs')
     """
     name = os.fsdecode(path)
     with prefixed_errors(f"{name!r} cannot be loaded"):

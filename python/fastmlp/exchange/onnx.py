@@ -71,6 +71,16 @@ class OnnxMixin:
             not finite or do not fit each other.
         OSError
             The file cannot be written.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> proto = clf.to_onnx("model.onnx", dtype="float32")
+        >>> [output.name for output in proto.graph.output]
+        ['label', 'probabilities']
         """
         network = self._fitted_network()
         onnx = package("onnx")

@@ -83,6 +83,16 @@ class OnnxTableMixin:
             X holds what no table can hold.
         OSError
             The file cannot be written.
+
+        Examples
+        --------
+        >>> from fastmlp import TabularMLPClassifier
+        >>> from sklearn.datasets import load_wine
+        >>> X, y = load_wine(return_X_y=True, as_frame=True)
+        >>> model = TabularMLPClassifier(n_ensemble=1, random_state=0).fit(X, y)
+        >>> proto = model.to_onnx("model.onnx")
+        >>> [column.name for column in proto.graph.input][:3]
+        ['alcohol', 'malic_acid', 'ash']
         """
         ensemble = self._fitted_ensemble()
         onnx = package("onnx")

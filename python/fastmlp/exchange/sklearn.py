@@ -54,6 +54,15 @@ class SklearnMixin:
         ValueError
             scikit-learn lacks the activation, the loss, the solver or another parameter that is not
             at its default; all are named. Or the weights are not finite or do not fit each other.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> clf.to_sklearn().score(X, y) == clf.score(X, y)
+        True
         """
         from sklearn import neural_network
 
@@ -177,6 +186,17 @@ def from_sklearn(model: Any) -> Any:
         The model is not fitted.
     ValueError
         Its weights are not finite or do not fit each other.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> theirs = MLPClassifier(random_state=0).fit(X, y)
+    >>> ours = fastmlp.from_sklearn(theirs)
+    >>> ours.score(X, y) == theirs.score(X, y)
+    True
     """
     from sklearn import neural_network
 

@@ -36,6 +36,21 @@ class TorchMixin:
             The estimator is not fitted.
         ValueError
             The weights are not finite or do not fit each other.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier((10,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> module = clf.to_torch()  # doctest: +SKIP
+        >>> module  # doctest: +SKIP
+        Sequential(
+          (0): Linear(in_features=4, out_features=10, bias=True)
+          (1): ReLU()
+          (2): Linear(in_features=10, out_features=3, bias=True)
+          (3): Softmax(dim=1)
+        )
         """
         network = self._fitted_network()
         try:
