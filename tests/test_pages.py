@@ -1,0 +1,45 @@
+"""The code of the documentation: of its pages, and in docstrings."""
+
+import doctest
+import importlib
+import pathlib
+import pkgutil
+
+import pytest
+
+import fastmlp
+
+DOCS = pathlib.Path(__file__).parent.parent / "docs"
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+# the other pages have tests of their own
+@pytest.mark.parametrize("name, examples", [
+    ("quick-start", 19), ("settings", 5), ("callbacks", 12), ("reproducibility", 10),
+    ("keras-and-pytorch", 8), ("faq", 6),
+])  # fmt: skip
+def test_the_page_says_what_happens(name, examples, tmp_path, monkeypatch):
+    if name == "callbacks":
+        pytest.importorskip("sklearn.callback")
+    monkeypatch.chdir(tmp_path)
+    failed, tried = doctest.testfile(
+        str(DOCS / f"{name}.md"), module_relative=False, optionflags=FLAGS
+    )
+    assert tried >= examples
+    assert failed == 0
+
+
+def test_examples_in_docstrings(tmp_path, monkeypatch):
+    for package in ("onnx", "skl2onnx"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    tried = 0
+    for found in pkgutil.walk_packages(fastmlp.__path__, "fastmlp."):
+        if found.name.startswith(("fastmlp.app", "fastmlp._", "fastmlp.exchange.torch_modules")):
+            continue
+        results = doctest.testmod(importlib.import_module(found.name), optionflags=FLAGS)
+        assert results.failed == 0, found.name
+        tried += results.attempted
+    assert tried >= 160
