@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 # the other pages have tests of their own
-@pytest.mark.parametrize("name, examples", [
+@pytest.mark.parametrize(("name", "examples"), [
     ("quick-start", 19), ("settings", 5), ("callbacks", 12), ("reproducibility", 10),
     ("keras-and-pytorch", 8), ("faq", 6),
 ])  # fmt: skip
