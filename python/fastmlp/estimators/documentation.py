@@ -1,7 +1,8 @@
 """Class docstrings with the paragraphs of the tables of parameters and attributes."""
 
 import inspect
-from typing import Any, TypeVar
+import textwrap
+from typing import TypeVar
 
 from fastmlp.core.rules import Attribute, Parameter
 
@@ -53,5 +54,5 @@ def documented(cls: Class) -> Class:
     return cls
 
 
-def _paragraph(head: str, text: Any) -> str:
-    return f"{head}\n        {text}"
+def _paragraph(head: str, text: str) -> str:
+    return f"{head}\n{textwrap.indent(inspect.cleandoc(text), 8 * ' ')}"
