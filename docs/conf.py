@@ -55,6 +55,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_gallery",
     "write_computation_times": False,
+    "doc_module": "fastmlp",
+    "backreferences_dir": "generated/examples",
 }
 
 

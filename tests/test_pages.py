@@ -8,6 +8,7 @@ import pkgutil
 import pytest
 
 import fastmlp
+import fastmlp.inspection
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
@@ -43,3 +44,9 @@ def test_examples_in_docstrings(tmp_path, monkeypatch):
         assert results.failed == 0, found.name
         tried += results.attempted
     assert tried >= 160
+
+
+@pytest.mark.parametrize("module", [fastmlp, fastmlp.inspection])
+def test_the_reference_has_every_public_name(module):
+    listed = (DOCS / "api.rst").read_text(encoding="utf-8").split()
+    assert {name for name in module.__all__ if not name.startswith("_")} <= set(listed)
