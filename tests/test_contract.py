@@ -339,7 +339,7 @@ BAD_PARAMETERS = [
     ("loss", ["cross_entropy", None]),
     ("n_jobs", [0, 1.5, "all"]),
 ]
-MORE_ALLOWED = ("activation", "solver", "learning_rate", "loss")  # than by scikit-learn
+MORE_ALLOWED = ("activation", "solver", "learning_rate", "loss", "verbose")  # than by scikit-learn
 
 
 def words(text):

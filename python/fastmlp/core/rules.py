@@ -94,7 +94,9 @@ def _is_array_like(value: Any) -> bool:
 
 
 boolean = any_of(instance(bool, "bool"), instance(np.bool_, "numpy.bool"))
-verbosity = any_of(integer(0), instance(bool, "bool"), instance(np.bool_, "numpy.bool"))
+verbosity = any_of(
+    integer(0), instance(bool, "bool"), instance(np.bool_, "numpy.bool"), option("bar")
+)
 infinity = Rule(lambda value: isinstance(value, Real) and value == np.inf, "a float among {inf}")
 array_like = Rule(_is_array_like, "an array-like")
 nothing = Rule(lambda value: value is None, "None")

@@ -31,6 +31,7 @@ from fastmlp.estimators.single_layer import (
 from fastmlp.exchange.registry import register
 from fastmlp.training.data import Data
 from fastmlp.training.patience import Patience
+from fastmlp.training.progress import Progress
 
 ADALINE_PARAMETERS = {
     **SINGLE_LAYER_PARAMETERS,
@@ -117,7 +118,7 @@ class Adaline(SingleLayer):
         tol: float | None = 1e-3,
         n_iter_no_change: int = 5,
         shuffle: bool = True,
-        verbose: bool | int = 0,
+        verbose: bool | int | str = 0,
         random_state: int | np.random.RandomState | None = 0,
         init_scale: float = 0.01,
         class_weight: Any = None,
@@ -183,7 +184,7 @@ class Adaline(SingleLayer):
         coef: Array,
         intercept: Array,
         random: np.random.RandomState,
-        max_iter: int,
+        progress: Progress,
     ) -> tuple[Array, Array]:
         k, n_features = coef.shape
         batch = min(self.batch_size or data.n, data.n)
@@ -222,10 +223,10 @@ class Adaline(SingleLayer):
             patience.watch(cost)
             return cost
 
-        self._run_epochs(epoch, lambda: patience.count >= self.n_iter_no_change, max_iter)
+        self._run_epochs(epoch, lambda: patience.count >= self.n_iter_no_change, progress)
         trained = network.read()
         self._require_finite(trained.weights[0], trained.biases[0])
-        self._warn_of_growth(max_iter)
+        self._warn_of_growth(progress.total)
         return np.ascontiguousarray(trained.weights[0].T), trained.biases[0]
 
     def _samples(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from math import cos, log2, pi
-from threading import Event
+from threading import Event, Lock
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from fastmlp.core.warnings import warn
 from fastmlp.estimators.validation import ValidationInput
 from fastmlp.tables.table_encoder import EncodedRows
 from fastmlp.training.checkpoint import Checkpoint
+from fastmlp.training.progress import Progress
 from fastmlp.training.training import Training, Watcher, Watchers
 
 
@@ -59,11 +60,34 @@ class Sample(NamedTuple):
     classes: Array | None = None
 
 
+class EnsembleProgress:
+    """How far all members have come together; their threads tell of it."""
+
+    def __init__(self, progress: Progress, n_members: int) -> None:
+        self.progress = progress
+        self.epochs = [0.0] * n_members
+        self.best = -np.inf
+        self.lock = Lock()
+
+    def tell(self, member: int, epochs: float, score: float = -np.inf) -> None:
+        """Take how many epochs a member has made, and the score of the last one."""
+        with self.lock:
+            self.epochs[member] = epochs
+            self.best = max(self.best, score)
+            figures = {"best score": self.best} if self.best > -np.inf else {}
+            self.progress.tell(sum(self.epochs), figures)
+
+    def end(self, reason: str) -> None:
+        """Show no more."""
+        with self.lock:
+            self.progress.end(reason)
+
+
 class _Member(Watcher):
     """Ends the training of one member, and says how far along it is."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, number: int, together: EnsembleProgress) -> None:
+        self.plan, self.number, self.together = plan, number, together
         self.calls_per_epoch = 1
         self.began = monotonic()
 
@@ -76,12 +100,24 @@ class _Member(Watcher):
         share = min(max(share, (monotonic() - self.began) / self.plan.seconds), 1.0)
         return max(self.plan.rate * (1 - cos(2 * pi * log2(1 + 15 * share))) / 2, 1e-9)
 
+    @property
+    def wake_at(self) -> float:  # type: ignore[override]
+        """When the next text is due."""
+        return self.together.progress.wake_at
+
     def is_to_stop(self) -> bool:
         """Whether training was stopped, or its time is over."""
         return self.plan.stop.is_set() or monotonic() - self.began > self.plan.seconds
 
+    def steps_made(self, training: Training) -> None:
+        """Tell how far a long epoch has come."""
+        if training.has_rows_left:
+            self.together.tell(self.number, training.epochs_made)
+
     def epoch_ended(self, training: Training) -> bool:
-        """Whether it was the last one."""
+        """Tell of it; whether it was the last one."""
+        score = training.estimator.validation_scores_[-1]
+        self.together.tell(self.number, training.n_iter, score)
         return training.n_iter >= self.plan.epochs or self.is_to_stop()
 
 
@@ -96,10 +132,13 @@ def assign_folds(
 
 
 def train_member(
-    member: Any, encoded: EncodedRows, sample: Sample, validation: ValidationInput, plan: Plan
+    member: Any,
+    encoded: EncodedRows,
+    sample: Sample,
+    validation: ValidationInput,
+    watcher: _Member,
 ) -> Any:
     """Train one network; the parameters are those of its best epoch on the validation rows."""
-    watcher = _Member(plan)
     member.learning_rate = watcher.rate
     if encoded.matrix is None:
         _train_in_blocks(member, encoded, sample, validation, watcher)
@@ -131,9 +170,10 @@ def _train_in_blocks(
     n_blocks = -(-len(rows) // encoded.block)
     watcher.calls_per_epoch = n_blocks
     best, scores = -np.inf, []
-    for _ in range(plan.epochs):
+    for epoch in range(plan.epochs):
         random.shuffle(rows)
-        for block in np.array_split(rows, n_blocks):
+        for made, block in enumerate(np.array_split(rows, n_blocks)):
+            watcher.together.tell(watcher.number, epoch + made / n_blocks)
             weight = None if sample.weight is None else sample.weight[block]
             member.partial_fit(
                 encoded.take(block), sample.y[block], sample_weight=weight, **classes
@@ -141,6 +181,7 @@ def _train_in_blocks(
             if watcher.is_to_stop():
                 break
         scores.append(sample.score(member, *validation[:3]))
+        watcher.together.tell(watcher.number, epoch + 1, scores[-1])
         if scores[-1] > best:
             best, blocks = scores[-1], member._blocks()
         if watcher.is_to_stop():
@@ -171,6 +212,7 @@ def train_members(
     samples: Sequence[Sample],
     validations: Sequence[ValidationInput],
     plan: Plan,
+    progress: Progress,
     n_jobs: int | None,
     least: int,
 ) -> list[Any]:
@@ -184,6 +226,8 @@ def train_members(
     validations : sequence of ValidationInput
     plan : Plan
         An interrupt from the keyboard stops it: members that have not begun are then left out.
+    progress : Progress
+        Of the epochs of all members.
     n_jobs : int or None
     least : int
         So many of the first are never left out: one of each kind.
@@ -195,19 +239,22 @@ def train_members(
     """
     threads = n_threads(n_jobs)
     workers = min(threads, len(members))
+    together = EnsembleProgress(progress, len(members))
     for member in members:
         member.n_jobs = threads // workers
 
     def train(i: int) -> Any:
         if plan.stop.is_set() and i >= least:
             return None
-        return train_member(members[i], encoded, samples[i], validations[i], plan)
+        watcher = _Member(plan, i, together)
+        return train_member(members[i], encoded, samples[i], validations[i], watcher)
 
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(train, i) for i in range(len(members))]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
         except KeyboardInterrupt:
+            together.end("interrupted")
             warn("Training interrupted by user.")
         finally:
             if not all(future.done() for future in futures):

@@ -46,6 +46,7 @@ from fastmlp.training.checkpoint import Checkpoint
 from fastmlp.training.data import Data
 from fastmlp.training.first_order import RECORDS, FirstOrderTraining
 from fastmlp.training.lbfgs import LbfgsTraining
+from fastmlp.training.progress import ProgressWatcher
 from fastmlp.training.training import Training, Watchers
 
 
@@ -190,7 +191,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             warn_of_unused_parameters(self, validates=validation_input.X is not None)
         data = training.data
         callbacks = Callbacks(self, data.X, data.y, sample_weight, self._parameter_attributes)
-        training.watchers = Watchers([checkpoint, callbacks])
+        progress = ProgressWatcher(self, shown=not incremental)
+        training.watchers = Watchers([checkpoint, callbacks, progress])
         blocks = training.run()
         if isinstance(training, FirstOrderTraining):
             self._optimizer = training.optimizer

@@ -145,10 +145,16 @@ MLP_PARAMETERS = {
     ),
     "verbose": Parameter(
         verbosity,
-        "bool or int",
+        "bool, int or 'bar'",
         """Whether to print the loss of each epoch or iteration, and the validation score, as
         scikit-learn does. 2 or more adds a line: how many epochs there are to be, the learning rate
-        and the validation loss, or the iterations and evaluations of 'lbfgs'.""",
+        and the validation loss, or the iterations and evaluations of 'lbfgs'.
+
+        'bar' shows on stderr how far `fit` has come, and at its end leaves one line. In a terminal
+        or notebook it is a bar of `tqdm` (extra ``progress``), or without `tqdm` a line that is
+        written over; elsewhere a new line every ten seconds. Fits side by side, in the threads or
+        processes of a `GridSearchCV` for example, leave their final lines only. `partial_fit` shows
+        nothing.""",
         free_on_resuming=True,
     ),
     "warm_start": Parameter(

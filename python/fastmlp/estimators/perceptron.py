@@ -39,6 +39,7 @@ from fastmlp.estimators.single_layer import (
 from fastmlp.exchange.registry import register
 from fastmlp.training.data import Data
 from fastmlp.training.patience import Patience
+from fastmlp.training.progress import Progress
 
 _MAX_INT = np.iinfo(np.int32).max
 
@@ -204,7 +205,7 @@ class Perceptron(SingleLayer):
         max_iter: int = 1000,
         tol: float | None = 1e-3,
         shuffle: bool = True,
-        verbose: bool | int = 0,
+        verbose: bool | int | str = 0,
         eta0: float = 1.0,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = 0,
@@ -289,7 +290,7 @@ class Perceptron(SingleLayer):
         coef: Array,
         intercept: Array,
         random: np.random.RandomState,
-        max_iter: int,
+        progress: Progress,
     ) -> tuple[Array, Array]:
         problems = self._problems(data, class_weights, coef, intercept, random)
         with self._map(len(problems)) as run:
@@ -299,7 +300,7 @@ class Perceptron(SingleLayer):
                 self._require_finite([p.is_finite for p in problems])
                 return float(np.sum(costs))
 
-            self._run_epochs(epoch, lambda: not any(p.running for p in problems), max_iter)
+            self._run_epochs(epoch, lambda: not any(p.running for p in problems), progress)
         trained = [p.network.read() for p in problems]
         coef = np.stack([stored * stored.dtype.type(scale) for stored, scale, _ in trained])
         # float64 for two classes, else of the weights' type: as scikit-learn has them

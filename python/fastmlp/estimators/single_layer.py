@@ -50,6 +50,7 @@ from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.exchange.values import FittedNetwork, Layer, Task
 from fastmlp.training.data import Data
 from fastmlp.training.interrupts import interruptible
+from fastmlp.training.progress import Progress, printed
 from fastmlp.views.html import NetworkBlockMixin
 from fastmlp.views.summary import SummaryMixin
 
@@ -68,7 +69,12 @@ SINGLE_LAYER_PARAMETERS = {
         integer(1), "int", "Number of epochs in a row without progress after which training stops."
     ),
     "shuffle": Parameter(boolean, "bool", "Whether to shuffle the samples before each epoch."),
-    "verbose": Parameter(verbosity, "bool or int", "Whether to print the cost of each epoch."),
+    "verbose": Parameter(
+        verbosity,
+        "bool, int or 'bar'",
+        """Whether to print the cost of each epoch. With 'bar' `fit` shows on stderr how far it
+        has come, as :class:`MLPClassifier` does.""",
+    ),
     "warm_start": Parameter(
         boolean,
         "bool",
@@ -116,9 +122,9 @@ class SingleLayer(
         coef: Array,
         intercept: Array,
         random: np.random.RandomState,
-        max_iter: int,
+        progress: Progress,
     ) -> tuple[Array, Array]:
-        """Train for up to `max_iter` epochs; returns the new weights and biases.
+        """Train for up to `progress.total` epochs, which it shows; returns the new weights and biases.
 
         `data` has the numbers of the classes (n,) as targets, its weights are without
         `class_weights` (n_classes,).
@@ -164,7 +170,12 @@ class SingleLayer(
         data = Data(Samples(native_rows(X, dtype), numbers, weights), n, X, y, numbers, weights)
         self.loss_curve_ = list(self.loss_curve_) if goes_on else []
         self.coef_, self.intercept_ = self._train(
-            data, class_weights, coef, intercept, random, 1 if incremental else self.max_iter
+            data,
+            class_weights,
+            coef,
+            intercept,
+            random,
+            Progress(self, 1 if incremental else self.max_iter, shown=not incremental),
         )
         self.t_ = (self.t_ if known else 1.0) + self.n_iter_ * n
         if not incremental and self.tol is not None and self.n_iter_ == self.max_iter:
@@ -224,16 +235,17 @@ class SingleLayer(
         return coef, intercept
 
     def _run_epochs(
-        self, epoch: Callable[[], float], is_done: Callable[[], bool], max_iter: int
+        self, epoch: Callable[[], float], is_done: Callable[[], bool], progress: Progress
     ) -> None:
-        """Call `epoch`, which returns its cost, until it is done, at most `max_iter` times."""
+        """Call `epoch`, which returns its cost, until it is done or `progress` complete."""
         self.n_iter_ = 0
-        with interruptible():
-            while self.n_iter_ < max_iter and not is_done():
+        with interruptible(), progress:
+            while self.n_iter_ < progress.total and not is_done():
                 cost = epoch()
                 self.n_iter_ += 1
                 self.loss_curve_.append(cost)
-                if self.verbose:
+                progress.tell(self.n_iter_, {"cost": cost})
+                if printed(self.verbose):
                     print(f"Epoch {self.n_iter_}, cost = {cost:.8f}")
 
     def _check_whole(self) -> None:

@@ -50,6 +50,7 @@ from fastmlp.tables.table_encoder import (
     encoded_blocks,
     fit_encoder,
 )
+from fastmlp.training.progress import Progress, printed
 from fastmlp.views.html import NetworkBlockMixin
 from fastmlp.views.summary import NetworkSummary, TableSummary
 
@@ -116,8 +117,10 @@ TABULAR_PARAMETERS = {
     ),
     "verbose": Parameter(
         MLP_PARAMETERS["verbose"].rule,
-        "bool or int",
-        "Whether to print what the columns became, and of each network how its training went.",
+        "bool, int or 'bar'",
+        """Whether to print what the columns became, and of each network how its training went.
+        'bar' shows on stderr how far all networks have come together, and their best score, as
+        :class:`MLPClassifier` does.""",
     ),
 }
 
@@ -172,7 +175,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, NetworkBlockMixin, VersionMixin, 
     max_time: float | None
     random_state: Any
     n_jobs: int | None
-    verbose: bool | int
+    verbose: bool | int | str
     encoder_: TableEncoder
     estimators_: list[Any]
     n_features_in_: int
@@ -299,7 +302,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, NetworkBlockMixin, VersionMixin, 
         if n > _STATISTICS_ROWS:
             some = table.rows(np.sort(random.choice(n, _STATISTICS_ROWS, replace=False)))
         self.encoder_ = fit_encoder(some, kinds)
-        if self.verbose:
+        if printed(self.verbose):
             print(self.encoder_.summary())
         weight = self._weigh(targets.of_members[0], weight)
         encoded = EncodedRows(table, self.encoder_)
@@ -331,11 +334,12 @@ class TabularMLP(SavableMixin, OnnxTableMixin, NetworkBlockMixin, VersionMixin, 
         samples = [
             Sample(y, weight, targets.score, targets.classes) for y in targets.of_members
         ] * self.n_ensemble
-        self.estimators_ = train_members(
-            networks, encoded, samples, validations, plan, self.n_jobs, least=kinds
-        )
+        with Progress(self, plan.epochs * len(networks)) as progress:
+            self.estimators_ = train_members(
+                networks, encoded, samples, validations, plan, progress, self.n_jobs, least=kinds
+            )
         self.n_iter_ = max(member.n_iter_ for member in self.estimators_)
-        if self.verbose:
+        if printed(self.verbose):
             for i, member in enumerate(self.estimators_):
                 scores = member.validation_scores_
                 print(

@@ -155,7 +155,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         max_time: float | None = None,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
-        verbose: bool | int = False,
+        verbose: bool | int | str = False,
     ) -> None:
         self.n_ensemble = n_ensemble
         self.hidden_layer_sizes = hidden_layer_sizes

@@ -105,7 +105,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         max_time: float | None = None,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
-        verbose: bool | int = False,
+        verbose: bool | int | str = False,
     ) -> None:
         self.loss = loss
         self.n_ensemble = n_ensemble

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastmlp.core.rules import Parameter, is_default
 from fastmlp.exchange.registry import registered_class
 from fastmlp.exchange.values import Task
+from fastmlp.training.progress import wants_bar
 
 # attributes that scikit-learn's estimators do not have
 _OUR_ATTRIBUTES = ("learning_rate_curve_", "validation_loss_curve_")
@@ -71,6 +72,8 @@ class SklearnMixin:
         Theirs = neural_network.MLPClassifier if classifier else neural_network.MLPRegressor
         parameters = estimator.get_params(deep=False) | _trained(estimator)
         _check_parameters(type(estimator), parameters, Theirs.__name__)
+        if wants_bar(parameters["verbose"]):  # which theirs cannot show
+            parameters["verbose"] = True
         names = Theirs().get_params()
         theirs = Theirs(**{name: deepcopy(parameters[name]) for name in names})
         vars(theirs).update(_their_attributes(estimator))

@@ -23,6 +23,7 @@ from fastmlp.core.random import random_generator
 from fastmlp.core.rules import Parameter
 from fastmlp.core.typing import Array
 from fastmlp.core.warnings import warn
+from fastmlp.training.progress import printed
 from fastmlp.training.training import Training, Watcher
 
 _KIND = "fastmlp-checkpoint"
@@ -146,7 +147,7 @@ class Checkpoint(Watcher):
             )
         self._fit = fit
         self._set_due()
-        if self.state is not None and estimator.verbose:
+        if self.state is not None and printed(estimator.verbose):
             print(f"Going on from {self._what}, written after {self._epochs} epochs or iterations")
 
     # --- what it does as training goes on --------------------------------------------------------

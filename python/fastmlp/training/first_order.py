@@ -17,6 +17,7 @@ from fastmlp.core.warnings import warn
 from fastmlp.training.data import Data, Validation
 from fastmlp.training.optimizer import Optimizer
 from fastmlp.training.patience import Patience
+from fastmlp.training.progress import printed
 from fastmlp.training.training import Training
 
 # what is recorded on the estimator from epoch to epoch
@@ -179,11 +180,12 @@ class FirstOrderTraining(Training):
         e.t_ += epoch.rows
         e.loss_curve_.append(loss)
         e.learning_rate_curve_.append(self.rate)
-        if e.verbose:
+        lines = printed(e.verbose)
+        if lines:
             print(f"Iteration {e.n_iter_}, loss = {loss:.8f}")
             if self.validation is not None:
                 print(f"Validation score: {score:f}")
-            if e.verbose > 1:
+            if lines > 1:
                 self._print_details()
         patience = self.patience
         if e.early_stopping:
@@ -223,7 +225,7 @@ class FirstOrderTraining(Training):
                 f"{what} did not improve more than tol={e.tol:f} for "
                 f"{e.n_iter_no_change:.0f} consecutive epochs."
             )
-            if self.optimizer.schedule.gives_up(reason, e.verbose):
+            if self.optimizer.schedule.gives_up(reason, printed(e.verbose)):
                 self._tell_of_inherited_patience()
                 return True
             self.patience.count = e._no_improvement_count = 0
@@ -274,6 +276,11 @@ class FirstOrderTraining(Training):
         return self.best_blocks if has_best else self.blocks()  # interrupted before a score
 
     # --- what watchers may ask -------------------------------------------------------------------
+
+    @property
+    def epochs_made(self) -> float:
+        """Epochs, with the share of one at hand."""
+        return self.n_iter if self.epoch is None else self.n_iter + self.epoch.rows / self.n
 
     @property
     def within_epoch(self) -> bool:

@@ -12,6 +12,7 @@ from fastmlp.core.network import Blocks, Network
 from fastmlp.core.typing import Array
 from fastmlp.core.warnings import warn
 from fastmlp.training.data import Data
+from fastmlp.training.progress import printed
 from fastmlp.training.training import Training
 
 
@@ -98,9 +99,10 @@ class LbfgsTraining(Training):
         self.point, e.loss_ = intermediate_result.x.copy(), float(intermediate_result.fun)
         e.n_iter_ += 1
         e.loss_curve_.append(e.loss_)
-        if e.verbose and not self.plays_back:
+        lines = printed(e.verbose)
+        if lines and not self.plays_back:
             print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
-            if e.verbose > 1:
+            if lines > 1:
                 print(
                     f"Iteration {e.n_iter_} of {e.max_iter}, "
                     f"evaluations = {self.evaluated} of {e.max_fun}"

@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 
 from fastmlp.core.network import Blocks, Network
 from fastmlp.core.threads import n_threads
-from fastmlp.training.data import Data
+from fastmlp.training.data import Data, Validation
 from fastmlp.training.interrupts import interruptible
 
 
@@ -44,6 +44,9 @@ class Watcher:
     def epoch_ended(self, training: "Training") -> bool:
         """After an epoch or iteration was recorded; returns whether training is to stop."""
         return False
+
+    def stopped(self, training: "Training") -> None:
+        """There are no more epochs or iterations, for whatever reason."""
 
     def failed(self, training: "Training", error: BaseException) -> None:
         """An exception, or an interrupt, has ended training."""
@@ -86,6 +89,11 @@ class Watchers(Watcher):
         """Tell all; whether one of them wants to stop."""
         return any([watcher.epoch_ended(training) for watcher in self.watchers])
 
+    def stopped(self, training: "Training") -> None:
+        """Tell all."""
+        for watcher in self.watchers:
+            watcher.stopped(training)
+
     def failed(self, training: "Training", error: BaseException) -> None:
         """Tell all."""
         for watcher in self.watchers:
@@ -111,6 +119,8 @@ class Training(ABC):
     ----------
     watchers : Watchers
         Told how it goes.
+    validation : Validation or None
+        The samples that epochs are validated on.
     """
 
     def __init__(self, estimator: Any, network: Network, data: Data) -> None:
@@ -118,6 +128,7 @@ class Training(ABC):
         self.network = network
         self.data = data
         self.watchers = Watchers()
+        self.validation: Validation | None = None
         self.threads = n_threads(estimator.n_jobs)
         self.began = monotonic()
         self.deadline = np.inf  # of `max_time`, on the monotonic clock
@@ -135,6 +146,7 @@ class Training(ABC):
             self.deadline = self.began + float(self.estimator.max_time)
         with interruptible(), self._telling_of_failures():
             self._train()
+        self.watchers.stopped(self)
         blocks = self._result()
         if not blocks.is_finite():
             self._fail_as_diverged(blocks)
@@ -162,6 +174,11 @@ class Training(ABC):
     def n_iter(self) -> int:
         """Epochs or iterations that were recorded."""
         return int(self.estimator.n_iter_)
+
+    @property
+    def epochs_made(self) -> float:
+        """The same, with the share of an epoch at hand that was made."""
+        return self.n_iter
 
     @property
     def within_epoch(self) -> bool:
