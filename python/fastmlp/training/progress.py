@@ -225,7 +225,7 @@ def _is_notebook() -> bool:
 
 
 def _find_tqdm(notebook: bool) -> Any:
-    """tqdm's class of bars, or None where it is not installed.
+    """Tqdm's class of bars, or None where it is not installed.
 
     Not `tqdm.auto`, which warns in a notebook without ipywidgets.
     """
