@@ -124,7 +124,7 @@ class SingleLayer(
         random: np.random.RandomState,
         progress: Progress,
     ) -> tuple[Array, Array]:
-        """Train for up to `progress.total` epochs, which it shows; returns the new weights and biases.
+        """Train for up to `progress.total` epochs; returns the new weights and biases.
 
         `data` has the numbers of the classes (n,) as targets, its weights are without
         `class_weights` (n_classes,).

@@ -64,7 +64,7 @@ class Progress:
         self.first = self.done = done
         self.began = monotonic()
         if self.is_shown:
-            self._screen = _screen(self)
+            self._screen = _screen()
         if self._screen is not None:
             self.wake_at = self.began + self._screen.period
 
@@ -80,12 +80,16 @@ class Progress:
     def tell(self, done: float, figures: Mapping[str, float]) -> None:
         """Take how many epochs were made, and figures of the last one; show them where it is time.
 
-        Texts are costly, so they are made then only.
+        A text costs as much as a short epoch, so there is none in between.
         """
         self.done, self.figures = done, figures
-        if self._screen is not None and monotonic() > self.wake_at:
+        if self._screen is not None and self.is_due():
             self._screen.show(self)
             self.wake_at = monotonic() + self._screen.period
+
+    def is_due(self) -> bool:
+        """Whether it is time for the next text."""
+        return monotonic() > self.wake_at
 
     def end(self, reason: BaseException | str | None = None) -> None:
         """Leave one final line; what is told later is not shown.
@@ -103,7 +107,7 @@ class Progress:
             reason = "ended early"
         screen, self._screen, self.wake_at = self._screen, None, inf
         time = _duration(monotonic() - self.began)
-        parts = [f"{self._count()} in {time}", *self.figure_texts()]
+        parts = [f"{self._count_text()} in {time}", *self.figure_texts()]
         screen.clear()
         screen.write(", ".join(parts) + (f" ({reason})" if reason else ""))
 
@@ -111,7 +115,7 @@ class Progress:
 
     def line(self) -> str:
         """A line on a fit that goes on."""
-        parts = [self._count(), *self.figure_texts()]
+        parts = [self._count_text(), *self.figure_texts()]
         made, seconds = self.done - self.first, monotonic() - self.began
         if made > 0 and seconds > 0:
             left = _duration((self.total - self.done) * seconds / made)
@@ -124,8 +128,13 @@ class Progress:
         """The loss and the like."""
         return [f"{name} {value:.4g}" for name, value in self.figures.items()]
 
-    def _count(self) -> str:
-        return f"{self.name}: {round(self.done, 1)} of {self.total} {self.unit}s"
+    def count(self) -> float:
+        """Epochs to one decimal, which is not there between two of them."""
+        rounded = round(self.done, 1)
+        return int(rounded) if rounded == int(rounded) else rounded
+
+    def _count_text(self) -> str:
+        return f"{self.name}: {self.count()} of {self.total} {self.unit}s"
 
 
 def _duration(seconds: float) -> str:
@@ -176,34 +185,39 @@ class _OneLine(_Lines):
 
 
 class _Bar(_Lines):
-    """A bar of tqdm's."""
+    """A bar of tqdm's; a fit that is shorter than the period has none."""
 
-    def __init__(self, stream: TextIO, period: float, tqdm: Any, progress: Progress) -> None:
+    def __init__(self, stream: TextIO, period: float, tqdm: Any) -> None:
         super().__init__(stream, period)
-        self.bar = tqdm(
-            total=progress.total,
-            initial=progress.first,
-            unit=progress.unit,
-            file=stream,
-            leave=False,
-            dynamic_ncols=True,
-        )
+        self.tqdm = tqdm
+        self.bar: Any = None
 
     def show(self, progress: Progress) -> None:
         """Move it on."""
+        if self.bar is None:
+            self.bar = self.tqdm(
+                total=progress.total,
+                initial=progress.first,
+                unit=progress.unit,
+                file=self.stream,
+                leave=False,
+                dynamic_ncols=True,
+            )
+            self.bar.start_t -= monotonic() - progress.began
         bar = self.bar
-        bar.n = round(progress.done, 1)
+        bar.n = progress.count()
         bar.set_postfix_str(", ".join(progress.figure_texts()), refresh=False)
         with bar.get_lock():  # not `refresh`, in which an interrupt would leave it locked
             bar.refresh(nolock=True)
 
     def clear(self) -> None:
         """Take it away."""
-        self.bar.total = self.bar.n  # else a notebook keeps it, in red
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.total = self.bar.n  # else a notebook keeps it, in red
+            self.bar.close()
 
 
-def _screen(progress: Progress) -> _Lines | None:
+def _screen() -> _Lines | None:
     """The best that there is where a fit runs."""
     stream = sys.stderr
     if stream is None:  # a program without a console
@@ -214,7 +228,7 @@ def _screen(progress: Progress) -> _Lines | None:
     if not notebook and not stream.isatty():
         return _Lines(stream, _LOGGED)
     tqdm = _find_tqdm(notebook)
-    return _OneLine(stream, _LIVE) if tqdm is None else _Bar(stream, _LIVE, tqdm, progress)
+    return _OneLine(stream, _LIVE) if tqdm is None else _Bar(stream, _LIVE, tqdm)
 
 
 def _is_notebook() -> bool:
@@ -225,7 +239,7 @@ def _is_notebook() -> bool:
 
 
 def _find_tqdm(notebook: bool) -> Any:
-    """Tqdm's class of bars, or None where it is not installed.
+    """The class of tqdm's bars, or None where it is not installed.
 
     Not `tqdm.auto`, which warns in a notebook without ipywidgets.
     """
@@ -274,21 +288,23 @@ class ProgressWatcher(Watcher):
             self._tell(training)
 
     def epoch_ended(self, training: Training) -> bool:
-        """Tell of it; after the last one the bar makes room for a warning."""
-        self._tell(training)
+        """Tell of it where it is time; after the last one make room for a warning."""
         if training.n_iter >= training.estimator.max_iter:
-            self.progress.end()
+            self.stopped(training)
+        elif self.progress.is_due():
+            self._tell(training)
         return False
 
     def stopped(self, training: Training) -> None:
         """End with the reason."""
-        self._tell(training)
         diverged = not isfinite(training.estimator.loss_)
-        late = monotonic() > training.deadline
+        late = training.n_iter < self.progress.total and monotonic() > training.deadline
+        self._tell(training)
         self.progress.end("diverged" if diverged else "max_time is over" if late else None)
 
     def failed(self, training: Training, error: BaseException) -> None:
         """End with it."""
+        self._tell(training)
         self.progress.end(error)
 
     def _tell(self, training: Training) -> None:
