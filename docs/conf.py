@@ -48,8 +48,13 @@ smartquotes = False  # quotes of values stay as they are typed
 numpydoc_show_class_members = False  # the class template lists them
 # all checks but those for an extended summary and "See Also"
 numpydoc_validation_checks = {"all", "ES01", "SA01"}
-# scikit-learn's own docstrings, which estimators inherit
-numpydoc_validation_exclude = {r"\.(get|set)_\w+$", r"(?<!fastmlp\.MLPClassifier)\.score$"}
+numpydoc_validation_exclude = {
+    # scikit-learn's own docstrings, which estimators inherit
+    r"\.(get|set)_\w+$",
+    r"(?<!fastmlp\.MLPClassifier)\.score$",
+    # shown in the examples of the display and of its `from_estimator`
+    r"Display\.plot$",
+}
 
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",

@@ -124,7 +124,7 @@ class LossLandscapeDisplay:
             - 'random': normal numbers, filter-normalised: those of each unit are as long as its
               weights. The biases stay.
             - 'pca': the two directions in which `path` is widest. A path is hardly seen in random
-              directions [1]_.
+              directions.
             - two parameters, each a weight ``(layer, input, unit)`` or a bias ``(layer, unit)``.
         extent : float or None, default=None
             How far from the fitted parameters the grid goes in each direction. None: 1, and as far
@@ -156,6 +156,16 @@ class LossLandscapeDisplay:
         ValueError
             For an estimator that is not fitted, data that are not those of its kind, a path that is
             not of this network, or a parameter outside of what is allowed.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from fastmlp.inspection import LossLandscapeDisplay
+        >>> X, y = [[0.0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+        >>> clf = MLPClassifier((3,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> display = LossLandscapeDisplay.from_estimator(clf, X, y, resolution=5, random_state=0)
+        >>> display.losses.shape
+        (5, 5)
         """
         check_plot_support(f"{cls.__name__}.from_estimator")
         fitted = fitted_network(estimator)
@@ -203,7 +213,8 @@ class LossLandscapeDisplay:
 
         Returns
         -------
-        self
+        LossLandscapeDisplay
+            This one.
 
         Raises
         ------

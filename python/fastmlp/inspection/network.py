@@ -131,6 +131,15 @@ class NetworkDisplay:
         ValueError
             X is not one sample of the network's features, or the weights are not finite or do not
             fit each other.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> from fastmlp.inspection import NetworkDisplay
+        >>> reg = MLPRegressor(hidden_layer_sizes=(2,), solver="lbfgs", random_state=0)
+        >>> display = NetworkDisplay.from_estimator(reg.fit([[0.0], [1], [2]], [0, 1, 4]), [[2.0]])
+        >>> len(display.units_)
+        6
         """
         check_plot_support(f"{cls.__name__}.from_estimator")
         if not isinstance(estimator, (MultilayerPerceptron, SingleLayer)):

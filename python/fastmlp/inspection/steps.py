@@ -29,7 +29,7 @@ _MOST_ROWS = 10  # of a table that is printed
 class LayerStep:
     """What one step makes of a layer.
 
-    Attributes
+    Parameters
     ----------
     activation : str
         Its name.
@@ -48,6 +48,15 @@ class LayerStep:
         Before and after the step.
     biases, new_biases : ndarray of shape (n_units,)
         Before and after the step.
+
+    Examples
+    --------
+    >>> from fastmlp import MLPRegressor
+    >>> from fastmlp.inspection import explain_step
+    >>> reg = MLPRegressor(hidden_layer_sizes=(2,), max_iter=3, tol=0, random_state=0)
+    >>> step = explain_step(reg.partial_fit([[0.0], [1]], [0, 1]), [1.0], 1)
+    >>> step.layers[0].gradient.shape
+    (1, 2)
     """
 
     activation: str
@@ -78,7 +87,7 @@ class StepExplanation:
     largest derivatives. A weight is that from one input to one unit, ``coefs_[layer][from, to]``. A
     notebook shows the same as HTML.
 
-    Attributes
+    Parameters
     ----------
     estimator : str
         The name of its class.
@@ -92,6 +101,15 @@ class StepExplanation:
         The row's loss before and after the step, penalties included.
     layers : list of LayerStep
         From the first to the output layer.
+
+    Examples
+    --------
+    >>> from fastmlp import MLPRegressor
+    >>> from fastmlp.inspection import explain_step
+    >>> reg = MLPRegressor(hidden_layer_sizes=(2,), max_iter=3, tol=0, random_state=0)
+    >>> step = explain_step(reg.partial_fit([[0.0], [1]], [0, 1]), [1.0], 1)
+    >>> step.solver, step.layers[-1].activation
+    ('adam', 'identity')
     """
 
     estimator: str
@@ -109,6 +127,15 @@ class StepExplanation:
         -------
         dict
             The attributes by their names; `layers` is a list of dicts of lists.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> from fastmlp.inspection import explain_step
+        >>> reg = MLPRegressor(hidden_layer_sizes=(2,), random_state=0)
+        >>> step = explain_step(reg.partial_fit([[0.0], [1]], [0, 1]), [1.0], 1)
+        >>> len(step.to_dict()["layers"])
+        2
         """
 
         def plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -161,11 +188,21 @@ class StepExplanation:
         Returns
         -------
         NetworkDisplay
+            With the drawing.
 
         Raises
         ------
         ImportError
             The package matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> from fastmlp.inspection import explain_step
+        >>> reg = MLPRegressor(hidden_layer_sizes=(2,), random_state=0)
+        >>> step = explain_step(reg.partial_fit([[0.0], [1]], [0, 1]), [1.0], 1)
+        >>> len(step.plot().units_)
+        6
         """
         weights, deltas = [], []
         for layer in self.layers:
@@ -281,6 +318,7 @@ def explain_step(
     Returns
     -------
     StepExplanation
+        All numbers of the step; ``print`` shows them.
 
     Raises
     ------

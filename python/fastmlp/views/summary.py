@@ -199,6 +199,13 @@ class SummaryMixin:
             The estimator is not fitted.
         ValueError
             The weights are not finite or do not fit each other, or `dropout` does not fit them.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> clf = MLPClassifier((3,), solver="lbfgs", random_state=0)
+        >>> clf.fit([[0.0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]).summary().n_parameters
+        13
         """
         network = self._fitted_network()
         return summarise(network, self._dropout_rates(), self._steps_per_epoch())
