@@ -2,17 +2,17 @@
 A neuron and the perceptron
 ===========================
 
-An artificial neuron multiplies each input by a weight, adds the products and a bias, and compares the
-sum with a threshold. Rosenblatt's perceptron learns the weights from its mistakes. On this page one
-neuron tells two kinds of iris apart by their sepals.
+An artificial neuron multiplies each input by a weight, adds the products and a bias, and compares
+the sum with a threshold. Rosenblatt's perceptron learns the weights from its mistakes. On this
+page one neuron tells two kinds of iris apart by their sepals.
 """
 
 # %%
 # What a neuron computes
 # ----------------------
-# We take the first 100 flowers of the iris data: 50 of the kind *setosa* (class 0) and 50 of the kind
-# *versicolor* (class 1). The two inputs are the length and the width of a sepal in centimetres, as
-# differences from their means.
+# We take the first 100 flowers of the iris data: 50 of the kind *setosa* (class 0) and 50 of the
+# kind *versicolor* (class 1). The two inputs are the length and the width of a sepal in
+# centimetres, as differences from their means.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_iris
@@ -32,18 +32,18 @@ print("weighted sum z:     ", z.round(2))
 print("class, 1 if z > 0:  ", int(z > 0))
 
 # %%
-# The points where the weighted sum is exactly zero form a straight line. On one side of it the neuron
-# says 1, on the other side 0. The weights determine the direction of the line, the bias how far it is
-# from the origin.
+# The points where the weighted sum is exactly zero form a straight line. On one side of it the
+# neuron says 1, on the other side 0. The weights determine the direction of the line, the bias how
+# far it is from the origin.
 #
 # Learning from mistakes
 # ----------------------
-# The perceptron starts from zero weights and goes through the samples one by one. Where the class is
-# right, nothing happens. Where it is wrong, the inputs times the step size ``eta0`` are added to the
-# weights, or subtracted from them, which turns the line towards the right side of this sample.
+# The perceptron starts from zero weights and goes through the samples one by one. Where the class
+# is right, nothing happens. Where it is wrong, the inputs times the step size ``eta0`` are added to
+# the weights, or subtracted from them, which turns the line towards the right side of this sample.
 #
-# We give the samples to ``partial_fit`` one at a time, and note when the weights have changed. The loop
-# ends after an epoch, which is a pass over all samples, without a mistake.
+# We give the samples to ``partial_fit`` one at a time, and note when the weights have changed. The
+# loop ends after an epoch, which is a pass over all samples, without a mistake.
 order = np.random.default_rng(0).permutation(len(X))
 perceptron = Perceptron(eta0=0.1)
 w, mistakes, found_one = np.zeros(3), [], True
@@ -60,9 +60,9 @@ while found_one:
                   f"accuracy now {perceptron.score(X, y):.2f}")  # fmt: skip
 
 # %%
-# The pictures show the line after each mistake, and a ring around the sample that caused it. Each step
-# looks at one sample only and may be bad for others. If a line separates the classes, as it does
-# here, the number of mistakes is nevertheless finite, and the last picture makes none.
+# The pictures show the line after each mistake, and a ring around the sample that caused it. Each
+# step looks at one sample only and may be bad for others. If a line separates the classes, as it
+# does here, the number of mistakes is nevertheless finite, and the last picture makes none.
 blue, vermillion = "#0072B2", "#D55E00"
 fig, axs = plt.subplots(1, len(mistakes), figsize=(8, 2.7), sharey=True, layout="constrained")
 across = np.array([-1.5, 2.0])
@@ -78,6 +78,6 @@ fig.legend(*axs[0].get_legend_handles_labels(), loc="outside lower center", ncol
 plt.show()
 
 # %%
-# **Try next**: take the kinds *versicolor* and *virginica*, ``X[50:]`` and ``y[50:] - 1``. No line separates them,
-# and so the loop above would not end: limit the number of epochs. The next page shows a rule that
-# settles even then.
+# **Try next**: take the kinds *versicolor* and *virginica*, ``X[50:]`` and ``y[50:] - 1``. No line
+# separates them, and so the loop above would not end: limit the number of epochs. The next page
+# shows a rule that settles even then.

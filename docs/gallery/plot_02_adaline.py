@@ -2,15 +2,16 @@
 Adaline: a cost that falls, or grows
 ====================================
 
-The perceptron only knows right and wrong. Adaline, the adaptive linear neuron, measures *how* wrong the
-weighted sum is, and follows the slope of this cost downhill. How far it goes in each step is the
-learning rate. This page shows what a good rate does and what one that is too large does.
+The perceptron only knows right and wrong. Adaline, the adaptive linear neuron, measures *how*
+wrong the weighted sum is, and follows the slope of this cost downhill. How far it goes in each
+step is the learning rate. This page shows what a good rate does and what one that is too large
+does.
 """
 
 # %%
-# Adaline's targets are -1 and 1. Its cost is half the sum of the squared differences between the targets
-# and the weighted sums. The inputs are standardised first: with mean 0 and standard deviation 1 in
-# each column, one learning rate suits all weights.
+# Adaline's targets are -1 and 1. Its cost is half the sum of the squared differences between the
+# targets and the weighted sums. The inputs are standardised first: with mean 0 and standard
+# deviation 1 in each column, one learning rate suits all weights.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -49,9 +50,9 @@ with warnings.catch_warnings():
     above = Adaline(eta0=1.02 * limit, max_iter=30, tol=None).fit(X, y)
 
 # %%
-# On the left the cost of the good rate, next to one just below the limit, which still falls, and one
-# just above it, which turns upwards. On the right the rate that is far too large: mind the logarithmic
-# scale.
+# On the left the cost of the good rate, next to one just below the limit, which still falls, and
+# one just above it, which turns upwards. On the right the rate that is far too large: mind the
+# logarithmic scale.
 blue, vermillion, green = "#0072B2", "#D55E00", "#009E73"
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
 for model, colour, style, name in [
@@ -68,5 +69,5 @@ right.legend(title="learning rate")
 plt.show()
 
 # %%
-# **Try next**: leave out the line that standardises X. What does the limit become, and how many epochs
-# does a rate below it need? Then set ``batch_size=1``, which makes a step after each sample.
+# **Try next**: leave out the line that standardises X. What does the limit become, and how many
+# epochs does a rate below it need? Then set ``batch_size=1``, which makes a step after each sample.

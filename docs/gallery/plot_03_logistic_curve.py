@@ -42,7 +42,7 @@ plt.show()
 # *versicolor*.
 X, y = load_iris(return_X_y=True)
 X, y = X[50:, [2]], y[50:] - 1
-neuron = MLPClassifier(hidden_layer_sizes=(), solver="lbfgs", alpha=0.01).fit(X, y)
+neuron = MLPClassifier(hidden_layer_sizes=(), solver="lbfgs", alpha=0.01, random_state=0).fit(X, y)
 w, b = neuron.coefs_[0].item(), neuron.intercepts_[0].item()
 print(f"w = {w:.2f}, b = {b:.2f}")
 print(f"one half at {-b / w:.2f} cm, slope there {w / 4:.2f} per cm")
@@ -67,6 +67,6 @@ ax.legend(loc="center left")
 plt.show()
 
 # %%
-# **Try next**: change ``alpha``, which penalises large weights. Is the curve steeper with ``alpha=0``?
-# Take the kinds *setosa* and *versicolor* instead: as a line separates them, the curve becomes a step
-# unless the penalty holds the weight back.
+# **Try next**: change ``alpha``, which penalises large weights. Is the curve steeper with
+# ``alpha=0``? Take the kinds *setosa* and *versicolor* instead: as a line separates them, the curve
+# becomes a step unless the penalty holds the weight back.

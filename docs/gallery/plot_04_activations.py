@@ -2,16 +2,17 @@
 Activations, and how to choose one
 ==================================
 
-Without a non-linear function between its layers a network of any depth is one linear model. This page
-shows the functions that fastmlp offers for the hidden layers, and compares them on one task.
+Without a non-linear function between its layers a network of any depth is one linear model. This
+page shows the functions that fastmlp offers for the hidden layers, and compares them on one task.
 """
 
 # %%
 # The functions and their slopes
 # ------------------------------
 # To draw what the core really computes, we build a network whose only hidden unit has the weight 1
-# and the bias 0, and ask for its activation; a tiny learning rate leaves the weights as they are. The
-# slope, dashed, is what back-propagation multiplies with: where it is near zero, a unit hardly learns.
+# and the bias 0, and ask for its activation; a tiny learning rate leaves the weights as they are.
+# The slope, dashed, is what back-propagation multiplies with: where it is near zero, a unit hardly
+# learns.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -46,8 +47,8 @@ plt.show()
 # %%
 # One task, one budget
 # --------------------
-# Two spirals wind around each other. Every network has three hidden layers of 32 units, 60 epochs and
-# the first weights that suit its activation (``init="auto"``), with three random states each.
+# Two spirals wind around each other. Every network has three hidden layers of 32 units, 60 epochs
+# and the first weights that suit its activation (``init="auto"``), with three random states each.
 rng = np.random.default_rng(0)
 y = np.tile([0, 1], 300)
 radius = np.sqrt(rng.uniform(0.02, 1, 600))
@@ -86,13 +87,13 @@ plt.show()
 # -------------
 # - Start with ``'relu'``. It is the fastest, and its slope does not vanish for large inputs.
 # - ``'gelu'``, ``'swish'`` and ``'mish'`` are smooth relatives of it, and a good second trial.
-# - If many units are zero for all samples, take ``'leaky_relu'`` or ``'elu'``, whose slope is not zero for
-#   negative inputs.
+# - If many units are zero for all samples, take ``'leaky_relu'`` or ``'elu'``, whose slope is not
+#   zero for negative inputs.
 # - ``'tanh'`` and ``'logistic'`` saturate: their slopes vanish on both sides. They suit one or two
 #   hidden layers. In deeper networks ``'logistic'`` learns slowly.
 # - ``'identity'`` leaves a linear model.
-# - The activation of the *output* is not chosen: it follows from the task and the loss, for instance
-#   a softmax for several classes.
+# - The activation of the *output* is not chosen: it follows from the task and the loss, for
+#   instance a softmax for several classes.
 #
-# **Try next**: set ``max_iter=300``. Which differences remain when every network has the time that it
-# needs? Then change the depth to eight layers, ``(32,) * 8``.
+# **Try next**: set ``max_iter=300``. Which differences remain when every network has the time that
+# it needs? Then change the depth to eight layers, ``(32,) * 8``.

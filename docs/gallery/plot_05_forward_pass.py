@@ -2,15 +2,17 @@
 The forward pass
 ================
 
-A network computes its output layer by layer: every unit adds up its inputs times the weights, adds a
-bias, and applies the activation. Here all numbers of a small network are written into its drawing.
+A network computes its output layer by layer: every unit adds up its inputs times the weights, adds
+a bias, and applies the activation. Here all numbers of a small network are written into its
+drawing.
 """
 
 # %%
 # A network with weights that we choose
 # -------------------------------------
-# Two inputs, two hidden units, one output, and all biases zero. ``init`` takes the weights and biases
-# themselves. One step with a tiny learning rate leaves them as they are, and gives us a fitted model.
+# Two inputs, two hidden units, one output, and all biases zero. ``init`` takes the weights and
+# biases themselves. One step with a tiny learning rate leaves them as they are, and gives us a
+# fitted model.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -57,7 +59,8 @@ print("output:         ", output2[0])
 # %%
 # The drawing
 # -----------
-# A circle holds the value of a unit, a line carries a weight. Follow the numbers from left to right.
+# A circle holds the value of a unit, a line carries a weight. Follow the numbers from left to
+# right.
 def draw(ax, model, x, title):
     layers = [x[0], model.hidden_activations(x)[0], model.predict(x)]
     places = [[(0, 1), (0, 0)], [(1, 1), (1, 0)], [(2, 0.5)]]
@@ -68,7 +71,7 @@ def draw(ax, model, x, title):
                 ax.plot([x0, x1], [y0, y1], "-" if w > 0 else "--", zorder=1,
                         color="#0072B2" if w > 0 else "#D55E00")  # fmt: skip
                 ax.text(x0 + 0.35 * (x1 - x0), y0 + 0.35 * (y1 - y0), f"{w:g}", ha="center",
-                        va="center", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+                        va="center", bbox={"fc": "white", "ec": "none", "pad": 1})  # fmt: skip
     for values, points in zip(layers, places, strict=True):
         ax.scatter(
             *zip(*points, strict=True), s=2000, facecolor="white", edgecolor="black", zorder=2
@@ -89,6 +92,6 @@ plt.show()
 # %%
 # Solid blue lines are positive weights, dashed vermillion ones negative weights.
 #
-# **Try next**: give the hidden units biases (the second array of ``init``) and predict the output before
-# you run it. With ``"identity"``, find one weight for each input that gives the same output without a
-# hidden layer: the product ``W1 @ W2`` tells them.
+# **Try next**: give the hidden units biases (the second array of ``init``) and predict the output
+# before you run it. With ``"identity"``, find one weight for each input that gives the same output
+# without a hidden layer: the product ``W1 @ W2`` tells them.

@@ -10,9 +10,9 @@ which samples the model listens to.
 # Losses of a regressor and of a classifier
 # -----------------------------------------
 # On the left the loss as a function of the error, prediction minus target. The squared error grows
-# fastest. On the right the losses of two classes as functions of the margin: the output, with the sign
-# turned so that positive is right. The losses fall where the prediction is right, and grow without
-# bound where it is surely wrong.
+# fastest. On the right the losses of two classes as functions of the margin: the output, with the
+# sign turned so that positive is right. The losses fall where the prediction is right, and grow
+# without bound where it is surely wrong.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -48,8 +48,8 @@ plt.show()
 # %%
 # Outliers
 # --------
-# A straight line through 60 points, five of which are far off. ``hidden_layer_sizes=()`` is a linear
-# model. We print how much of the whole loss the five outliers make up.
+# A straight line through 60 points, five of which are far off. ``hidden_layer_sizes=()`` is a
+# linear model. We print how much of the whole loss the five outliers make up.
 rng = np.random.default_rng(0)
 x = np.sort(rng.uniform(0, 4, 60))
 y = 1 + x + rng.normal(scale=0.3, size=60)
@@ -58,16 +58,19 @@ y[outliers] -= 5
 
 lines = {}
 for loss in ["squared_error", "absolute_error"]:
-    lines[loss] = MLPRegressor(loss=loss, hidden_layer_sizes=(), alpha=0, learning_rate="cosine",
-                               learning_rate_init=0.1, max_iter=200).fit(x[:, None], y)  # fmt: skip
-    error = lines[loss].predict(x[:, None]) - y
+    line = MLPRegressor(
+        loss=loss, hidden_layer_sizes=(), alpha=0, learning_rate="cosine", learning_rate_init=0.1,
+        max_iter=200, random_state=0,
+    ).fit(x[:, None], y)  # fmt: skip
+    lines[loss] = line
+    error = line.predict(x[:, None]) - y
     cost = error**2 / 2 if loss == "squared_error" else np.abs(error)
-    print(f"{loss:15} slope {lines[loss].coefs_[0].item():.2f}, "
+    print(f"{loss:15} slope {line.coefs_[0].item():.2f}, "
           f"the outliers' share of the loss {cost[outliers].sum() / cost.sum():.0%}")  # fmt: skip
 
 # %%
-# The data were made with slope 1. The squared error pulls the line towards the outliers, the absolute
-# error moves it much less.
+# The data were made with slope 1. The squared error pulls the line towards the outliers, the
+# absolute error moves it much less.
 fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 ax.plot(x[~outliers], y[~outliers], "o", color="black", markersize=4, label="samples")
 ax.plot(x[outliers], y[outliers], "x", color="black", markersize=7, label="outliers")
@@ -84,14 +87,15 @@ plt.show()
 # network predict that was trained without it, by cross-validation, and take the log loss: minus the
 # logarithm of the probability of the right class.
 X, y = load_breast_cancer(return_X_y=True)
-clf = make_pipeline(StandardScaler(), MLPClassifier((20,), max_iter=30, tol=0, learning_rate="one_cycle",
-                                                    learning_rate_init=0.01, random_state=0))  # fmt: skip
+network = MLPClassifier(
+    (20,), learning_rate="one_cycle", learning_rate_init=0.01, max_iter=30, random_state=0
+)
+clf = make_pipeline(StandardScaler(), network)
 probability = cross_val_predict(clf, X, y, method="predict_proba")
 cost = -np.log(probability[np.arange(len(y)), y])
 worst = np.argsort(cost)[::-1]
-print(
-    f"the 10 samples of {len(y)} that cost most: {cost[worst[:10]].sum() / cost.sum():.0%} of the loss"
-)
+share = cost[worst[:10]].sum() / cost.sum()
+print(f"the 10 samples of {len(y)} that cost most: {share:.0%} of the loss")
 for i in worst[:5]:
     print(f"sample {i}: class {y[i]}, probability {probability[i, y[i]]:.4f}, loss {cost[i]:.2f}")
 
@@ -107,5 +111,5 @@ ax.set(xlabel="sample, sorted by loss (the first 60)", ylabel="log loss")
 plt.show()
 
 # %%
-# **Try next**: set ``loss="huber"`` for the line. Train the classifier with ``alpha=10``, which keeps it from
-# being too sure: what becomes of the largest losses?
+# **Try next**: set ``loss="huber"`` for the line. Train the classifier with ``alpha=10``, which
+# keeps it from being too sure: what becomes of the largest losses?

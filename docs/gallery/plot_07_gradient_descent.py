@@ -3,15 +3,15 @@ Gradient descent on a real surface
 ==================================
 
 A model with two parameters has a loss that can be drawn as a landscape. Gradient descent walks
-downhill in it. This page shows what the learning rate does, and what it means to compute the gradient
-from all samples, from some, or from one.
+downhill in it. This page shows what the learning rate does, and what it means to compute the
+gradient from all samples, from some, or from one.
 """
 
 # %%
 # The surface
 # -----------
-# A straight line has a slope and an intercept. We fit one to 100 points, and compute its loss, half the
-# mean squared error, for a grid of slopes and intercepts.
+# A straight line has a slope and an intercept. We fit one to 100 points, and compute its loss, half
+# the mean squared error, for a grid of slopes and intercepts.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -37,8 +37,8 @@ print(f"lowest point: slope {best[0]:.2f}, intercept {best[1]:.2f}, loss {loss(*
 # %%
 # A step of the model
 # -------------------
-# ``partial_fit`` makes a step for every mini-batch that it is given. We give it the batches one by one,
-# and note the two parameters after each.
+# ``partial_fit`` makes a step for every mini-batch that it is given. We give it the batches one by
+# one, and note the two parameters after each.
 def walk(rate, batch_size, epochs):
     model = MLPRegressor(hidden_layer_sizes=(), init=[np.array([[-0.4]]), np.array([0.9])],
                          solver="sgd", momentum=0, alpha=0, learning_rate_init=rate)  # fmt: skip
@@ -64,17 +64,15 @@ def draw(ax, path, colour, title):
 # %%
 # The learning rate
 # -----------------
-# All samples in one batch, 20 steps from the white circle; the cross is the lowest point. A good rate goes straight down and then
-# along the valley. One that is too low does not arrive, one that is too high jumps from side to side
-# and gets ever higher.
+# All samples in one batch, 20 steps from the white circle; the cross is the lowest point. A good
+# rate goes straight down and then along the valley. One that is too low does not arrive, one that
+# is too high jumps from side to side and gets ever higher.
 blue, vermillion, green, pink = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 paths = {rate: walk(rate, batch_size=100, epochs=20) for rate in [0.05, 0.5, 0.84]}
 fig, axs = plt.subplots(1, 3, figsize=(8, 3.2), sharey=True, layout="constrained")
 for ax, (rate, path), word in zip(axs, paths.items(), ["too low", "good", "too high"], strict=True):
     draw(ax, path, vermillion, f"rate {rate}: {word}")
-    print(
-        f"rate {rate}: loss {loss(*path[0]):.3f} at first, {loss(*path[-1]):.3f} after {len(path) - 1} steps"
-    )
+    print(f"rate {rate}: loss {loss(*path[0]):.3f} at first, {loss(*path[-1]):.3f} after 20 steps")
 axs[0].set_ylabel("intercept")
 plt.show()
 
@@ -82,9 +80,9 @@ plt.show()
 # Batch, mini-batch, online
 # -------------------------
 # Now every path sees all samples three times, at a rate that suits it. With all samples in a batch
-# these are 3 steps in the exact direction, with mini-batches of 10 they are 30 steps, and online, one
-# sample at a time, 300 steps. The gradient of few samples is only an estimate, so the path trembles, but
-# for the same work it makes many more steps.
+# these are 3 steps in the exact direction, with mini-batches of 10 they are 30 steps, and online,
+# one sample at a time, 300 steps. The gradient of few samples is only an estimate, so the path
+# trembles, but for the same work it makes many more steps.
 fig, axs = plt.subplots(1, 3, figsize=(8, 3.2), sharey=True, layout="constrained")
 curves = {}
 for ax, (name, batch_size, rate) in zip(
@@ -113,5 +111,5 @@ plt.show()
 
 # %%
 # **Try next**: find by trial the largest rate that still goes down with all samples in a batch, and
-# compare it with 2 divided by the largest eigenvalue of ``A.T @ A / 100``, where ``A`` has x and ones as
-# its columns. Let the online path run for 20 epochs: does it come to rest?
+# compare it with 2 divided by the largest eigenvalue of ``A.T @ A / 100``, where ``A`` has x and
+# ones as its columns. Let the online path run for 20 epochs: does it come to rest?

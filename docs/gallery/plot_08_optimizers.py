@@ -2,16 +2,16 @@
 Momentum and adaptive learning rates
 ====================================
 
-Plain gradient descent is slow in a long valley: the slope across it is steep, the slope along it is
-gentle, and one rate has to serve both. Momentum remembers the direction, adaptive methods give each
-parameter a rate of its own. Here they all walk on one surface.
+Plain gradient descent is slow in a long valley: the slope across it is steep, the slope along it
+is gentle, and one rate has to serve both. Momentum remembers the direction, adaptive methods give
+each parameter a rate of its own. Here they all walk on one surface.
 """
 
 # %%
 # The surface
 # -----------
-# The loss of a straight line, half the mean squared error, as a function of its slope and its intercept.
-# The x values are from 0 to 4, which makes the valley long.
+# The loss of a straight line, half the mean squared error, as a function of its slope and its
+# intercept. The x values are from 0 to 4, which makes the valley long.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -36,8 +36,8 @@ print(f"loss at the lowest point: {loss(*best):.4f}")
 # %%
 # Six methods, 60 steps each
 # --------------------------
-# Every step uses all samples, so that the only difference is the method. The rates were found by trial for
-# each method.
+# Every step uses all samples, so that the only difference is the method. The rates were found by
+# trial for each method.
 start = (3.0, 2.5)
 methods = {
     "plain": {"solver": "sgd", "momentum": 0, "learning_rate_init": 0.2},
@@ -83,14 +83,16 @@ plt.show()
 
 # %%
 # - *plain* jumps across the valley at first and then creeps along it.
-# - *momentum* adds up the steps: those across the valley cancel, those along it grow, and it overshoots like a
-#   heavy ball. *Nesterov* looks ahead before it steps, and swings less.
-# - *adagrad* divides by the root of all squared gradients so far: its steps get smaller and smaller.
+# - *momentum* adds up the steps: those across the valley cancel, those along it grow, and it
+#   overshoots like a heavy ball. *Nesterov* looks ahead before it steps, and swings less.
+# - *adagrad* divides by the root of all squared gradients so far: its steps get smaller and
+#   smaller.
 # - *rmsprop* divides by a fading mean of them, so that old gradients are forgotten.
 # - *adam* combines such a mean with momentum, and overshoots as momentum does.
 #
-# On this small and exact surface the adaptive methods have no advantage. It comes with many parameters
-# whose gradients differ in size and are estimated from mini-batches, where they need less tuning.
+# On this small and exact surface the adaptive methods have no advantage. It comes with many
+# parameters whose gradients differ in size and are estimated from mini-batches, where they need
+# less tuning.
 #
 # How far the loss still is from the lowest possible one:
 fig, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
@@ -103,6 +105,7 @@ ax.legend(ncols=2)
 plt.show()
 
 # %%
-# **Try next**: vary ``learning_rate_init`` of one method by factors of three: over which range does it still
-# work? Set the rate of *rmsprop* to 0.3: what happens when its mean has forgotten the large gradients? Then shift x by its mean, ``x - x.mean()``: the valley becomes round, and plain descent needs no
-# help. This is what scaling the inputs is for.
+# **Try next**: vary ``learning_rate_init`` of one method by factors of three: over which range does
+# it still work? Set the rate of *rmsprop* to 0.3: what happens when its mean has forgotten the
+# large gradients? Then shift x by its mean, ``x - x.mean()``: the valley becomes round, and plain
+# descent needs no help. This is what scaling the inputs is for.

@@ -2,8 +2,8 @@
 How many hidden units?
 ======================
 
-One unit draws one line. A network with a hidden layer combines the lines of its units. Here 1, 2, 3, 5 and
-10 of them try to enclose a disc, and we watch the largest network on its way there.
+One unit draws one line. A network with a hidden layer combines the lines of its units. Here 1, 2,
+3, 5 and 10 of them try to enclose a disc, and we watch the largest network on its way there.
 """
 
 # %%
@@ -35,14 +35,18 @@ classic = {
 
 
 def draw(ax, model, title):
+    common = {"ax": ax, "response_method": "predict_proba", "eps": 0.05, "grid_resolution": 80}
     DecisionBoundaryDisplay.from_estimator(
-        model, X, ax=ax, response_method="predict_proba", plot_method="contourf", eps=0.05, grid_resolution=80,
-        levels=[0, 0.5, 1], colors=["#CCE3F0", "#F9DFCC"],
-    )  # fmt: skip
+        model,
+        X,
+        plot_method="contourf",
+        levels=[0, 0.5, 1],
+        colors=["#CCE3F0", "#F9DFCC"],
+        **common,
+    )
     DecisionBoundaryDisplay.from_estimator(
-        model, X, ax=ax, response_method="predict_proba", plot_method="contour", eps=0.05, grid_resolution=80,
-        levels=[0.5], colors="black",
-    )  # fmt: skip
+        model, X, plot_method="contour", levels=[0.5], colors="black", **common
+    )
     ax.scatter(*X[y == 0].T, s=6, c="#0072B2", marker="o")
     ax.scatter(*X[y == 1].T, s=6, c="#D55E00", marker="^")
     ax.set(title=title, xticks=[], yticks=[], xlabel="", ylabel="", aspect="equal")
@@ -51,8 +55,9 @@ def draw(ax, model, title):
 # %%
 # More units
 # ----------
-# One unit can only cut the plane in two, and no cut is better here than the larger class everywhere. Two
-# make a strip, three a triangle with round corners, and with more the boundary comes closer to the circle.
+# One unit can only cut the plane in two, and no cut is better here than the larger class
+# everywhere. Two make a strip, three a triangle with round corners, and with more the boundary
+# comes closer to the circle.
 fig, axs = plt.subplots(1, 5, figsize=(8, 2.1), layout="constrained")
 for ax, n in zip(axs, [1, 2, 3, 5, 10], strict=True):
     model = MLPClassifier((n,), max_iter=200, n_iter_no_change=200, **classic).fit(X, y)
@@ -78,6 +83,6 @@ for epoch in range(1, 101):
 plt.show()
 
 # %%
-# **Try next**: other values of ``random_state``: does every network with 3 units find the triangle? Take
-# ``activation="relu"``, whose boundaries have corners. Make the circle smaller: which number of units is
-# then enough?
+# **Try next**: other values of ``random_state``: does every network with 3 units find the triangle?
+# Take ``activation="relu"``, whose boundaries have corners. Make the circle smaller: which number
+# of units is then enough?

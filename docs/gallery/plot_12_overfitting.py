@@ -2,15 +2,15 @@
 Overfitting, dropout and early stopping
 =======================================
 
-A large network can learn its training samples by heart, with their noise. The loss on samples that it
-has not seen tells when this happens. Two remedies: dropout, and stopping in time.
+A large network can learn its training samples by heart, with their noise. The loss on samples that
+it has not seen tells when this happens. Two remedies: dropout, and stopping in time.
 """
 
 # %%
 # Both curves
 # -----------
-# Two moons with much noise, 100 samples for training and 500 for validation. Samples given to ``fit`` as
-# ``X_val`` and ``y_val`` are not trained on; their loss is recorded after every epoch.
+# Two moons with much noise, 100 samples for training and 500 for validation. Samples given to
+# ``fit`` as ``X_val`` and ``y_val`` are not trained on; their loss is recorded after every epoch.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -32,22 +32,27 @@ common = {
 models = {
     "no remedy": MLPClassifier(n_iter_no_change=150, **common),
     "dropout": MLPClassifier(dropout=0.5, n_iter_no_change=150, **common),
-    "early stopping": MLPClassifier(early_stopping=True, scoring="loss", n_iter_no_change=20, **common),
+    "early stopping": MLPClassifier(
+        early_stopping=True, scoring="loss", n_iter_no_change=20, **common
+    ),
 }
 for name, model in models.items():
     model.fit(X, y, X_val=X_val, y_val=y_val)
     val_loss = model.validation_loss_curve_
     best = int(np.argmin(val_loss)) + 1
-    print(f"{name:15} {model.n_iter_:3} epochs, lowest validation loss {min(val_loss):.3f} in epoch {best}, "
-          f"last {val_loss[-1]:.3f}; accuracy: training {model.score(X, y):.3f}, "
+    print(f"{name}: {model.n_iter_} epochs")
+    print(
+        f"  validation loss: lowest {min(val_loss):.3f}, in epoch {best}; last {val_loss[-1]:.3f}"
+    )
+    print(f"  accuracy: training {model.score(X, y):.3f}, "
           f"validation {model.score(X_val, y_val):.3f}")  # fmt: skip
 
 # %%
-# Without a remedy the training loss, dashed, falls towards zero, while the validation loss turns and rises: from
-# there on the network learns the noise. Dropout sets half of the hidden units to zero in each step, at
-# random. No unit can rely on another one, and the validation loss rises later and more slowly. Early stopping ends
-# when the validation loss has not improved for 20 epochs, and goes back to the weights of the best
-# epoch, which the dotted line marks.
+# Without a remedy the training loss, dashed, falls towards zero, while the validation loss turns
+# and rises: from there on the network learns the noise. Dropout sets half of the hidden units to
+# zero in each step, at random. No unit can rely on another one, and the validation loss rises later
+# and more slowly. Early stopping ends when the validation loss has not improved for 20 epochs, and
+# goes back to the weights of the best epoch, which the dotted line marks.
 blue, vermillion = "#0072B2", "#D55E00"
 fig, axs = plt.subplots(1, 3, figsize=(8, 3.2), sharey=True, sharex=True, layout="constrained")
 for ax, (name, model) in zip(axs, models.items(), strict=True):
@@ -63,10 +68,10 @@ plt.show()
 # %%
 # Too sure
 # --------
-# The lines are where the predicted probability of the orange class is 0.1 (dotted), 0.5 and
-# 0.9 (dashed). Where the two
-# classes overlap nobody can be sure. Without a remedy the three lines lie close together, and the network
-# is nearly certain almost everywhere. The other two know better what they do not know.
+# The lines are where the predicted probability of the orange class is 0.1 (dotted), 0.5 and 0.9
+# (dashed). Where the two classes overlap nobody can be sure. Without a remedy the three lines lie
+# close together, and the network is nearly certain almost everywhere. The other two know better
+# what they do not know.
 fig, axs = plt.subplots(1, 3, figsize=(8, 2.8), sharex=True, sharey=True, layout="constrained")
 for ax, (name, model) in zip(axs, models.items(), strict=True):
     ax.scatter(*X[y == 0].T, s=10, c=blue, marker="o")
@@ -79,5 +84,6 @@ for ax, (name, model) in zip(axs, models.items(), strict=True):
 plt.show()
 
 # %%
-# **Try next**: the other remedies. ``alpha=1`` penalises large weights; ``hidden_layer_sizes=(4,)`` is too small to
-# learn the noise; and the best one, if you can get it: ``make_moons(1000, ...)`` for training.
+# **Try next**: the other remedies. ``alpha=1`` penalises large weights; ``hidden_layer_sizes=(4,)``
+# is too small to learn the noise; and the best one, if you can get it: ``make_moons(1000, ...)``
+# for training.

@@ -2,17 +2,17 @@
 Vanishing and exploding gradients, and dead units
 =================================================
 
-In a deep network the gradient passes through many layers on its way back. If each makes it a little
-smaller, nothing arrives at the first layers; if each makes it larger, it explodes. And a unit that is
-zero for every sample passes on nothing at all. This page shows the three, how to diagnose them, and
-the cures.
+In a deep network the gradient passes through many layers on its way back. If each makes it a
+little smaller, nothing arrives at the first layers; if each makes it larger, it explodes. And a
+unit that is zero for every sample passes on nothing at all. This page shows the three, how to
+diagnose them, and the cures.
 """
 
 # %%
 # Gradients, layer by layer
 # -------------------------
-# ``loss_and_gradient`` returns the derivatives of each layer. Their root mean square tells how much a layer
-# is asked to change. All networks have eight hidden layers.
+# ``loss_and_gradient`` returns the derivatives of each layer. Their root mean square tells how much
+# a layer is asked to change. All networks have eight hidden layers.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -36,7 +36,9 @@ def gradient_sizes(model):
 def follow(epochs=20, **parameters):
     """Gradient sizes before training and after each epoch, and the accuracy."""
     model = MLPClassifier((32,) * 8, random_state=0, **parameters)
-    start = MLPClassifier((32,) * 8, random_state=0, **{**parameters, "solver": "sgd", "learning_rate_init": 1e-300})
+    start = MLPClassifier(
+        (32,) * 8, random_state=0, **{**parameters, "solver": "sgd", "learning_rate_init": 1e-300}
+    )
     sizes = [gradient_sizes(start.partial_fit(X, y, classes=range(10)))]
     for _ in range(epochs):
         model.partial_fit(X, y, classes=range(10))
@@ -46,7 +48,9 @@ def follow(epochs=20, **parameters):
 
 def large(shape, rng):
     """First weights that are four times too large."""
-    return rng.normal(scale=4 / np.sqrt(shape[0]), size=shape) if len(shape) == 2 else np.zeros(shape)
+    return (
+        rng.normal(scale=4 / np.sqrt(shape[0]), size=shape) if len(shape) == 2 else np.zeros(shape)
+    )
 
 
 deep = {
@@ -59,10 +63,11 @@ for name, (sizes, accuracy) in deep.items():
           f"accuracy after 20 epochs {accuracy:.2f}")  # fmt: skip
 
 # %%
-# The lines show the gradients before training. Of the logistic network next to nothing arrives at the first
-# layer: the slope of the logistic function is at most 1/4, and eight layers multiply eight such
-# slopes. With weights that are too large the gradients are larger by orders of magnitude everywhere. With the
-# first weights that suit ``'relu'`` they have about the same size in all layers.
+# The lines show the gradients before training. Of the logistic network next to nothing arrives at
+# the first layer: the slope of the logistic function is at most 1/4, and eight layers multiply
+# eight such slopes. With weights that are too large the gradients are larger by orders of magnitude
+# everywhere. With the first weights that suit ``'relu'`` they have about the same size in all
+# layers.
 styles = [("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^-.")]
 fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
 for (name, (sizes, _)), (colour, style) in zip(deep.items(), styles, strict=True):
@@ -75,8 +80,8 @@ plt.show()
 # The same over 20 epochs, one row for each layer, on a logarithmic scale:
 fig, axs = plt.subplots(1, 3, figsize=(8, 3), sharey=True, layout="constrained")
 for ax, (name, (sizes, accuracy)) in zip(axs, deep.items(), strict=True):
-    image = ax.imshow(np.log10(sizes.T), aspect="auto", origin="lower", cmap="cividis", vmin=-8, vmax=1,
-                      extent=(-0.5, 20.5, 0.5, 9.5))  # fmt: skip
+    image = ax.imshow(np.log10(sizes.T), aspect="auto", origin="lower", cmap="cividis", vmin=-8,
+                      vmax=1, extent=(-0.5, 20.5, 0.5, 9.5))  # fmt: skip
     ax.set(title=f"{name.split(',')[0]}\naccuracy {accuracy:.2f}", xlabel="epoch")
 axs[0].set_ylabel("layer")
 fig.colorbar(image, label="log10 of the gradient")
@@ -85,10 +90,10 @@ plt.show()
 # %%
 # Dead units
 # ----------
-# A unit with ``'relu'`` is dead if it is zero for every sample: its slope is zero too, and it learns
-# nothing unless the layers below it change. A learning rate that is too high pushes units there. We count
-# them with ``hidden_activations``. The network may still do well with the others, but it is smaller than
-# it looks.
+# A unit with ``'relu'`` is dead if it is zero for every sample: its slope is zero too, and it
+# learns nothing unless the layers below it change. A learning rate that is too high pushes units
+# there. We count them with ``hidden_activations``. The network may still do well with the others,
+# but it is smaller than it looks.
 
 
 def dead_share(model):
@@ -120,8 +125,8 @@ plt.show()
 # ===================  ======================================================================
 # vanishing            relu and its relatives, ``init="auto"``, fewer layers
 # exploding            ``init="auto"``, ``clip_norm=1``, a lower rate, inputs of about size one
-# dead units           a lower rate, a few ``warmup_epochs``, ``'leaky_relu'``, ``'elu'`` or ``'gelu'``
+# dead units           a lower rate, ``warmup_epochs``, ``'leaky_relu'``, ``'elu'`` or ``'gelu'``
 # ===================  ======================================================================
 #
-# **Try next**: give the exploding network ``clip_norm=1``. Is it cured, or does it only survive? Put
-# ``'tanh'`` with ``init="auto"`` next to the logistic network.
+# **Try next**: give the exploding network ``clip_norm=1``. Is it cured, or does it only survive?
+# Put ``'tanh'`` with ``init="auto"`` next to the logistic network.

@@ -2,16 +2,16 @@
 The first weights
 =================
 
-Training starts somewhere. If all weights are equal, the units stay equal; if they are too small, the signal
-dies on its way through the layers; if they are too large, it saturates. This page shows how rules such as
-Glorot's and He's hit the right size.
+Training starts somewhere. If all weights are equal, the units stay equal; if they are too small,
+the signal dies on its way through the layers; if they are too large, it saturates. This page shows
+how rules such as Glorot's and He's hit the right size.
 """
 
 # %%
 # Equal weights: units that cannot part
 # -------------------------------------
-# With constant first weights all units of a layer get the same gradient, and so remain the same for ever.
-# ``init`` takes a function that returns the array of first weights for a shape.
+# With constant first weights all units of a layer get the same gradient, and so remain the same for
+# ever. ``init`` takes a function that returns the array of first weights for a shape.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -39,15 +39,17 @@ print("accuracy after 20 epochs:", round(same.score(X, y), 3))
 # %%
 # The size of the signal
 # ----------------------
-# A unit adds up *n* inputs. For the sum to be about as large as the inputs, the variance of the weights has to
-# be about 1/n. Glorot's rule takes 2 / (inputs + outputs), He's rule, for ``'relu'``, takes 2 / inputs, since
-# half of the units are zero. Below is the standard deviation of the activations in ten layers before
-# training, once more for two fixed standard deviations.
+# A unit adds up *n* inputs. For the sum to be about as large as the inputs, the variance of the
+# weights has to be about 1/n. Glorot's rule takes 2 / (inputs + outputs), He's rule, for
+# ``'relu'``, takes 2 / inputs, since half of the units are zero. Below is the standard deviation of
+# the activations in ten layers before training, once more for two fixed standard deviations.
 
 
 def normal(scale):
     """First weights of this standard deviation, biases zero."""
-    return lambda shape, rng: rng.normal(scale=scale, size=shape) if len(shape) == 2 else np.zeros(shape)
+    return lambda shape, rng: (
+        rng.normal(scale=scale, size=shape) if len(shape) == 2 else np.zeros(shape)
+    )
 
 
 rules = {
@@ -62,8 +64,14 @@ styles = [("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^-."), ("black", "
 
 def spread(activation, init):
     """Standard deviation of the activations of each hidden layer, before training."""
-    model = MLPClassifier((64,) * depth, activation, init=init, solver="sgd", learning_rate_init=1e-300,
-                          random_state=0)  # fmt: skip
+    model = MLPClassifier(
+        (64,) * depth,
+        activation,
+        init=init,
+        solver="sgd",
+        learning_rate_init=1e-300,
+        random_state=0,
+    )
     model.partial_fit(X, y, classes=range(10))
     return [model.hidden_activations(X, layer).std() for layer in range(depth)]
 
@@ -82,14 +90,15 @@ plt.show()
 # %%
 # What it does to training
 # ------------------------
-# Too small, and there is no gradient to start with. Too large with ``'tanh'``, and the units saturate: they
-# are near -1 and 1, where the slope is almost zero. Too large
-# with ``'relu'``, and the first outputs are wrong by thousands. The rules keep the signal alive.
+# Too small, and there is no gradient to start with. Too large with ``'tanh'``, and the units
+# saturate: they are near -1 and 1, where the slope is almost zero. Too large with ``'relu'``, and
+# the first outputs are wrong by thousands. The rules keep the signal alive.
 fig, axs = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
 for ax, activation in zip(axs, ["tanh", "relu"], strict=True):
     for (name, init), (colour, style) in zip(rules.items(), styles, strict=True):
-        model = MLPClassifier((64,) * depth, activation, init=init, max_iter=15, n_iter_no_change=15,
-                              random_state=0).fit(X, y)  # fmt: skip
+        model = MLPClassifier(
+            (64,) * depth, activation, init=init, max_iter=15, n_iter_no_change=15, random_state=0
+        ).fit(X, y)
         ax.semilogy(range(1, 16), model.loss_curve_, style, color=colour, markersize=5, label=name)
         print(f"{activation}  {name:16} accuracy after 15 epochs {model.score(X, y):.3f}")
     ax.set(title=activation, xlabel="epoch")
@@ -98,9 +107,9 @@ fig.legend(*axs[0].get_legend_handles_labels(), loc="outside lower center", ncol
 plt.show()
 
 # %%
-# ``init="auto"`` chooses the rule that suits the activation. The default, ``"glorot_uniform"``, is that
-# of scikit-learn.
+# ``init="auto"`` chooses the rule that suits the activation. The default, ``"glorot_uniform"``, is
+# that of scikit-learn.
 #
 # **Try next**: ``activation="selu"`` with ``init="auto"`` and 50 layers in ``spread``. How does the
-# standard deviation behave? Which fixed scale is the best one for ``'relu'`` and 64 units? The square root
-# of 2/64 is a good guess.
+# standard deviation behave? Which fixed scale is the best one for ``'relu'`` and 64 units? The
+# square root of 2/64 is a good guess.

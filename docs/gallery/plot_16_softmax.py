@@ -2,15 +2,16 @@
 Softmax: from logits to probabilities
 =====================================
 
-For several classes a network has one output for each, and these outputs, the logits, may be any numbers. The
-softmax turns them into probabilities: all positive, with sum 1. On this page we follow three irises from
-logits to bars.
+For several classes a network has one output for each, and these outputs, the logits, may be any
+numbers. The softmax turns them into probabilities: all positive, with sum 1. On this page we
+follow three irises from logits to bars.
 """
 
 # %%
 # Logits
 # ------
-# A small network learns the three kinds of iris. The logits are the weighted sums of its last layer.
+# A small network learns the three kinds of iris. The logits are the weighted sums of its last
+# layer.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_iris
@@ -33,8 +34,8 @@ print("logits:\n", logits.round(2))
 # %%
 # Softmax
 # -------
-# The exponential function makes every number positive, and a difference of logits becomes a ratio. Divided by
-# their sum, the numbers add up to 1. The library's ``predict_proba`` gives the same.
+# The exponential function makes every number positive, and a difference of logits becomes a ratio.
+# Divided by their sum, the numbers add up to 1. The library's ``predict_proba`` gives the same.
 exponentials = np.exp(logits)
 softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
 print("exponentials:\n", exponentials.round(3))
@@ -48,7 +49,9 @@ titles = ["logits", "exponentials", "probabilities"]
 fig, axs = plt.subplots(3, 3, figsize=(8, 5.6), layout="constrained")
 for row, flower in zip(axs, range(3), strict=True):
     for ax, values, title in zip(row, [logits, exponentials, softmax], titles, strict=True):
-        bars = ax.bar(iris.target_names, values[flower], color=[blue, vermillion, green], edgecolor="black")
+        bars = ax.bar(
+            iris.target_names, values[flower], color=[blue, vermillion, green], edgecolor="black"
+        )
         for bar, hatch in zip(bars, ["", "///", "..."], strict=True):
             bar.set_hatch(hatch)
         ax.bar_label(bars, fmt="{:.2f}", padding=2)
@@ -61,14 +64,14 @@ for row, flower in zip(axs, range(3), strict=True):
 plt.show()
 
 # %%
-# Only differences count: the same number added to all three logits changes nothing. That is used in computing,
-# where the largest logit is subtracted first, so that no exponential becomes infinite.
+# Only differences count: the same number added to all three logits changes nothing. That is used in
+# computing, where the largest logit is subtracted first, so that no exponential becomes infinite.
 print("with 1000 added to each logit:")
 shifted = logits + 1000
 shifted = np.exp(shifted - shifted.max(axis=1, keepdims=True))
 print((shifted / shifted.sum(axis=1, keepdims=True)).round(4))
 
 # %%
-# **Try next**: divide the logits by a temperature before the softmax. With 0.5 the network becomes surer, with 5 it
-# hesitates; the order of the classes stays. Train with ``alpha=0.001``: what becomes of the logits of the
-# doubtful flower?
+# **Try next**: divide the logits by a temperature before the softmax. With 0.5 the network becomes
+# surer, with 5 it hesitates; the order of the classes stays. Train with ``alpha=0.001``: what
+# becomes of the logits of the doubtful flower?

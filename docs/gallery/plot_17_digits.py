@@ -2,8 +2,8 @@
 Handwritten digits
 ==================
 
-The classic task: images of 8 by 8 pixels, ten classes. Beyond the accuracy we look at which digits are confused,
-at the worst errors, and at what the first layer looks for.
+The classic task: images of 8 by 8 pixels, ten classes. Beyond the accuracy we look at which digits
+are confused, at the worst errors, and at what the first layer looks for.
 """
 
 # %%
@@ -30,7 +30,8 @@ print(f"accuracy: training {clf.score(X_train, y_train):.3f}, test {clf.score(X_
 # %%
 # Which digits are confused?
 # --------------------------
-# A row holds the images of one digit, a column those that the network took for it. Errors are off the diagonal.
+# A row holds the images of one digit, a column those that the network took for it. Errors are off
+# the diagonal.
 fig, ax = plt.subplots(figsize=(6.4, 5), layout="constrained")
 ConfusionMatrixDisplay.from_estimator(clf, X_test, y_test, cmap="cividis", ax=ax)
 plt.show()
@@ -38,7 +39,8 @@ plt.show()
 # %%
 # The worst errors
 # ----------------
-# The images whose right digit the network thinks least likely. Some of them would puzzle a reader too.
+# The images whose right digit the network thinks least likely. Some of them would puzzle a reader
+# too.
 probability = clf.predict_proba(X_test)
 right = probability[np.arange(len(y_test)), y_test]
 worst = np.argsort(right)[:8]
@@ -47,15 +49,19 @@ for ax, i in zip(axs.flat, worst, strict=True):
     guess = probability[i].argmax()
     ax.imshow(X_test[i].reshape(8, 8), cmap="gray_r")
     ax.set(xticks=[], yticks=[])
-    ax.set_title(f"is {y_test[i]} ({right[i]:.0%})\nguess {guess} ({probability[i, guess]:.0%})", fontsize=9)
-    print(f"image {i}: is {y_test[i]}, probability {right[i]:.3f}; guess {guess}, {probability[i, guess]:.3f}")
+    ax.set_title(
+        f"is {y_test[i]} ({right[i]:.0%})\nguess {guess} ({probability[i, guess]:.0%})", fontsize=9
+    )
+    print(f"image {i}: is {y_test[i]}, probability {right[i]:.3f}; "
+          f"guess {guess}, probability {probability[i, guess]:.3f}")  # fmt: skip
 plt.show()
 
 # %%
 # The first layer
 # ---------------
-# Each hidden unit has a weight for every pixel: an image of what it looks for. Ink on the bright pixels
-# raises the unit, ink on the dark ones lowers it. Shown are the 24 units with the largest weights.
+# Each hidden unit has a weight for every pixel: an image of what it looks for. Ink on the bright
+# pixels raises the unit, ink on the dark ones lowers it. Shown are the 24 units with the largest
+# weights.
 weights = clf.coefs_[0]
 largest = np.argsort(np.linalg.norm(weights, axis=0))[::-1][:24]
 limit = np.abs(weights[:, largest]).max()
@@ -67,5 +73,5 @@ fig.colorbar(image, ax=axs, label="weight")
 plt.show()
 
 # %%
-# **Try next**: set ``alpha=0`` and look at the weights again: what has the penalty done? Then try ``dropout=0.3``
-# instead of it. Which of the two makes fewer errors?
+# **Try next**: set ``alpha=0`` and look at the weights again: what has the penalty done? Then try
+# ``dropout=0.3`` instead of it. Which of the two makes fewer errors?
