@@ -60,7 +60,7 @@ lines = {}
 for loss in ["squared_error", "absolute_error"]:
     line = MLPRegressor(
         loss=loss, hidden_layer_sizes=(), alpha=0, learning_rate="cosine", learning_rate_init=0.1,
-        max_iter=200, random_state=0,
+        max_iter=1000, random_state=0,
     ).fit(x[:, None], y)  # fmt: skip
     lines[loss] = line
     error = line.predict(x[:, None]) - y

@@ -82,7 +82,7 @@ PartialDependenceDisplay.from_estimator(
     grid_resolution=20, line_kw={"color": "#0072B2", "linewidth": 2}, ax=axs,
 )  # fmt: skip
 for ax in axs:
-    ax.set_ylabel("")
+    ax.set(ylabel="", ylim=(0, 1))
 for bar in axs[2].patches:
     bar.set_color("#0072B2")
 axs[0].set_ylabel("mean probability of 'stays'")
