@@ -40,7 +40,8 @@ print("class, 1 if z > 0:  ", int(z > 0))
 # ----------------------
 # The perceptron starts from zero weights and goes through the samples one by one. Where the class
 # is right, nothing happens. Where it is wrong, the inputs times the step size ``eta0`` are added to
-# the weights, or subtracted from them, which turns the line towards the right side of this sample.
+# the weights, or subtracted from them, which moves the line so that this sample comes nearer to its
+# right side.
 #
 # We give the samples to ``partial_fit`` one at a time, and note when the weights have changed. The
 # loop ends after an epoch, which is a pass over all samples, without a mistake.

@@ -49,7 +49,8 @@ print(f"one half at {-b / w:.2f} cm, slope there {w / 4:.2f} per cm")
 print(f"accuracy: {neuron.score(X, y):.2f}")
 
 # %%
-# Far from the middle the neuron is sure, near it it is not, and there the two kinds overlap.
+# Short and long petals are predicted with certainty. In between, where the two kinds overlap, the
+# probability is near one half.
 length = np.linspace(2.8, 7.2, 200)[:, None]
 rng = np.random.default_rng(0)
 fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")

@@ -3,7 +3,7 @@ Activations, and how to choose one
 ==================================
 
 Without a non-linear function between its layers a network of any depth is one linear model. This
-page shows the functions that fastmlp offers for the hidden layers, and compares them on one task.
+page shows functions that fastmlp offers for the hidden layers, and compares them on one task.
 """
 
 # %%
@@ -12,7 +12,8 @@ page shows the functions that fastmlp offers for the hidden layers, and compares
 # To draw what the core really computes, we build a network whose only hidden unit has the weight 1
 # and the bias 0, and ask for its activation; a tiny learning rate leaves the weights as they are.
 # The slope, dashed, is what back-propagation multiplies with: where it is near zero, a unit hardly
-# learns.
+# learns. Two more are not drawn: ``'prelu'`` is a ``'leaky_relu'`` that learns its slope for
+# negative inputs, and ``'maxout'`` takes the largest of several weighted inputs.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -85,7 +86,7 @@ plt.show()
 # %%
 # How to choose
 # -------------
-# - Start with ``'relu'``. It is the fastest, and its slope does not vanish for large inputs.
+# - Start with ``'relu'``. It is cheap to compute, and its slope does not vanish for large inputs.
 # - ``'gelu'``, ``'swish'`` and ``'mish'`` are smooth relatives of it, and a good second trial.
 # - If many units are zero for all samples, take ``'leaky_relu'`` or ``'elu'``, whose slope is not
 #   zero for negative inputs.

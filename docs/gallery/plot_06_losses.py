@@ -3,7 +3,7 @@ Loss functions, and the samples that cost most
 ==============================================
 
 Training makes the mean loss small. Which loss is chosen decides what counts as a bad error, and so
-which samples the model listens to.
+which samples have the most influence.
 """
 
 # %%
@@ -100,8 +100,8 @@ for i in worst[:5]:
     print(f"sample {i}: class {y[i]}, probability {probability[i, y[i]]:.4f}, loss {cost[i]:.2f}")
 
 # %%
-# Sorted by their loss, the samples draw a cliff: a few at its top decide. It pays to look at these
-# first, for wrong labels and for what makes them special.
+# A few samples make up much of the loss. They are worth a look: some may have a wrong label, others
+# may show what the model lacks.
 fig, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
 ax.bar(range(60), cost[worst[:60]], color=[vermillion] * 10 + [blue] * 50)
 ax.annotate(

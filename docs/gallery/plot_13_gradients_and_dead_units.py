@@ -125,7 +125,7 @@ plt.show()
 # ===================  ======================================================================
 # vanishing            relu and its relatives, ``init="auto"``, fewer layers
 # exploding            ``init="auto"``, ``clip_norm=1``, a lower rate, inputs of about size one
-# dead units           a lower rate, ``warmup_epochs``, ``'leaky_relu'``, ``'elu'`` or ``'gelu'``
+# dead units           a lower rate, ``'leaky_relu'``, ``'elu'`` or ``'gelu'``
 # ===================  ======================================================================
 #
 # **Try next**: give the exploding network ``clip_norm=1``. Is it cured, or does it only survive?

@@ -92,7 +92,7 @@ plt.show()
 # ------------------------
 # Too small, and there is no gradient to start with. Too large with ``'tanh'``, and the units
 # saturate: they are near -1 and 1, where the slope is almost zero. Too large with ``'relu'``, and
-# the first outputs are wrong by thousands. The rules keep the signal alive.
+# the first losses are larger by orders of magnitude. The rules keep the signal alive.
 fig, axs = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
 for ax, activation in zip(axs, ["tanh", "relu"], strict=True):
     for (name, init), (colour, style) in zip(rules.items(), styles, strict=True):

@@ -40,8 +40,8 @@ print(
 
 # %%
 # On the left the samples and the boundary of the network. On the right the same samples as the last
-# layer sees them: the moons have been unbent, and the boundary is the straight line where the last
-# layer's weighted sum is zero.
+# layer sees them: the moons are no longer bent around each other, and the boundary is the straight
+# line where the last layer's weighted sum is zero.
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
 DecisionBoundaryDisplay.from_estimator(
     network,
@@ -73,7 +73,8 @@ plt.show()
 # Features for another model
 # --------------------------
 # The hidden layers of a network for handwritten digits give features to a ``LogisticRegression``.
-# We compare them, layer by layer, with the pixels.
+# We compare them, layer by layer, with the pixels: in the hidden layers the digits are easier to
+# separate by a linear model.
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
 network = MLPClassifier(
@@ -95,7 +96,7 @@ print(f"the network itself: {network.score(X_test, y_test):.3f}")
 
 # %%
 # A map of both spaces, by the two directions of largest variance, for the digits 0 to 4. Among the
-# pixels the groups overlap; in the last hidden layer they have moved apart.
+# pixels the groups overlap; in the last hidden layer they lie further apart.
 marks = [("#0072B2", "o"), ("#D55E00", "^"), ("#009E73", "s"), ("#CC79A7", "v"), ("black", "x")]
 small = y_test < 5
 fig, axs = plt.subplots(1, 2, figsize=(8, 3.9), layout="constrained")

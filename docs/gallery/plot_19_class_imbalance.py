@@ -98,9 +98,9 @@ fig.legend(*ax.get_legend_handles_labels(), loc="outside right upper", fontsize=
 plt.show()
 
 # %%
-# The probabilities of the plain network mean what they say. Those of the weighted one are those of
-# a world in which both classes are equally frequent. Where probabilities are needed, choose the
-# threshold instead.
+# The probabilities of the plain network agree, on average, with the share of the rare class. Those
+# of the weighted one are as if both classes were equally frequent, and are far too high. Where
+# probabilities are needed, choose the threshold instead.
 print(f"rare class in the test set: {np.mean(y_test):.3f}")
 print(f"mean predicted probability, plain:    {plain.predict_proba(X_test)[:, 1].mean():.3f}")
 print(f"mean predicted probability, balanced: {weighted.predict_proba(X_test)[:, 1].mean():.3f}")
