@@ -59,6 +59,7 @@ numpydoc_validation_exclude = {
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_gallery",
+    "within_subsection_order": "FileNameSortKey",
     "write_computation_times": False,
     "doc_module": "fastmlp",
     "backreferences_dir": "generated/examples",
