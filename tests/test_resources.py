@@ -289,7 +289,7 @@ def test_the_package_is_small():
     """Compressed, as it is in a wheel."""
     folder = pathlib.Path(fastmlp.__file__).parent
     files = [f for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
-    assert sum(len(zlib.compress(f.read_bytes())) for f in files) < 1.1e6
+    assert sum(len(zlib.compress(f.read_bytes())) for f in files) < 1.25e6
 
 
 def test_label_smoothing_of_many_classes_makes_no_dense_targets():

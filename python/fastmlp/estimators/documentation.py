@@ -1,12 +1,14 @@
 """Class docstrings with the paragraphs of the tables of parameters and attributes."""
 
-import inspect
-import textwrap
+import re
 from typing import TypeVar
 
-from fastmlp.core.rules import Attribute, Parameter
+from fastmlp.core.rules import Attribute, Parameter, defaults_of
 
 Class = TypeVar("Class", bound=type)
+
+_LINE = "\n        "
+_INDENTATION = re.compile(r"\n *(?=\S)")  # of the second line, and so of all
 
 REFERENCES = """.. [1] Rumelhart, Hinton & Williams (1986). "Learning representations by
        back-propagating errors". Nature 323.
@@ -36,11 +38,11 @@ def documented(cls: Class) -> Class:
         return cls
     parameters: dict[str, Parameter] = vars(cls)["_parameters"]
     attributes: dict[str, Attribute] = vars(cls)["_attributes"]
-    signature = inspect.signature(cls).parameters
+    defaults = defaults_of(cls)
     texts = {
         "parameters": [
-            _paragraph(f"{name} : {p.type}, default={signature[name].default!r}", p.text)
-            for name in signature
+            _paragraph(f"{name} : {p.type}, default={default!r}", p.text)
+            for name, default in defaults.items()
             for p in [parameters[name]]
         ],
         "attributes": [
@@ -55,4 +57,7 @@ def documented(cls: Class) -> Class:
 
 
 def _paragraph(head: str, text: str) -> str:
-    return f"{head}\n{textwrap.indent(inspect.cleandoc(text), 8 * ' ')}"
+    """A parameter's or attribute's paragraph, whatever the indentation of its text is."""
+    given = _INDENTATION.search(text)
+    indented = text.replace(given[0], _LINE) if given else text
+    return head + _LINE + indented

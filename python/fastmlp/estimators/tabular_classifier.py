@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.sparse import issparse
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
@@ -231,6 +230,8 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
                 pairs.append((_logits(member, encoded.take(some)), some))
         if not pairs:
             return
+        from scipy.optimize import minimize_scalar
+
         logits = np.concatenate([found for found, _ in pairs])
         rows = np.concatenate([rows for _, rows in pairs])
         weights = None if weight is None else weight[rows]
