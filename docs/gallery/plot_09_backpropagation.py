@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import expit
 
 from fastmlp import MLPRegressor
-from fastmlp.inspection import check_gradients
+from fastmlp.inspection import check_gradients, explain_step
 
 w, x, target = np.array([1.0, 2.0]), np.array([3.0, 4.0]), 6
 error = w @ x - target
@@ -29,15 +29,16 @@ print("weights after a step at rate 0.01:", new_w, " new error:", round(new_w @ 
 # %%
 # A network
 # ---------
-# Two inputs, two logistic hidden units, one output, a target of 1. ``partial_fit`` with a tiny
-# learning rate builds the network from the weights in ``init``.
+# Two inputs, two logistic hidden units, one output, a target of 1. ``partial_fit`` builds the
+# network from the weights in ``init``; it leaves them as they are, since for inputs of zero the
+# output is exactly 0.5.
 W1 = np.array([[0.5, -1.0], [1.0, 0.5]])  # a row for each input, a column for each hidden unit
 W2 = np.array([[2.0], [-1.0]])
 x, target = np.array([[-1.0, 2.0]]), np.array([1.0])
 model = MLPRegressor(
     hidden_layer_sizes=(2,), activation="logistic", init=[W1, np.zeros(2), W2, np.zeros(1)],
-    solver="sgd", learning_rate_init=1e-300, alpha=0,
-).partial_fit(x, target)  # fmt: skip
+    solver="sgd", learning_rate_init=0.5, momentum=0, alpha=0,
+).partial_fit([[0.0, 0.0]], [0.5])  # fmt: skip
 
 # %%
 # Forward: each layer from the one before.
@@ -64,36 +65,19 @@ print("loss:", round(loss, 6))
 print("by hand:\n", by_W1.round(4), "\n", by_W2.round(4))
 print("largest difference:", max(np.abs(ours_W1 - by_W1).max(), np.abs(ours_W2 - by_W2).max()))
 
+# %%
+# A step
+# ------
+# Gradient descent subtracts the derivative times the learning rate, here 0.5. ``explain_step``
+# makes this step on a copy, and notes every number on the way: those that we have computed by hand,
+# the new weights, and the loss, which falls.
+step = explain_step(model, x, target)
+print(step)
 
 # %%
 # The picture shows the values on their way forward, in the circles, and the deltas on their way
-# back, below them. At each line stands the derivative by its weight.
-def draw(ax, layers, deltas, gradients):
-    places = [[(0, 1), (0, 0)], [(1, 1), (1, 0)], [(2, 0.5)]]
-    for layer, by_weight in enumerate(gradients):
-        for i, (x0, y0) in enumerate(places[layer]):
-            for j, (x1, y1) in enumerate(places[layer + 1]):
-                ax.plot([x0, x1], [y0, y1], color="grey", zorder=1)
-                ax.text(x0 + 0.32 * (x1 - x0), y0 + 0.32 * (y1 - y0), f"{by_weight[i, j]:.3f}",
-                        ha="center", va="center", color="#D55E00", style="italic",
-                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
-    for values, points in zip(layers, places, strict=True):
-        ax.scatter(
-            *zip(*points, strict=True), s=1800, facecolor="white", edgecolor="#0072B2", zorder=2
-        )
-        for value, point in zip(values, points, strict=True):
-            ax.annotate(f"{value:.3g}", point, ha="center", va="center", color="#0072B2")
-    for values, points in zip(deltas, places[1:], strict=True):
-        for value, (px, py) in zip(values, points, strict=True):
-            ax.text(
-                px, py - 0.28, f"delta {value:.3f}", ha="center", color="#D55E00", style="italic"
-            )
-    ax.set(xlim=(-0.3, 2.3), ylim=(-0.4, 1.3))
-    ax.set_axis_off()
-
-
-fig, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
-draw(ax, [x[0], hidden[0], output[0]], [hidden_delta[0], output_delta[0]], [by_W1, by_W2])
+# back, below them. At each line stands its weight before and after the step.
+step.plot()
 plt.show()
 
 # %%
