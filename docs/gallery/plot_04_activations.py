@@ -22,6 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp.inspection import ActivationDisplay
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # we set the number of epochs ourselves
 
@@ -81,6 +82,25 @@ right.set_yticks(range(len(names)), names)
 right.invert_yaxis()
 right.set(xlabel="accuracy on test samples", title="after 60 epochs")
 right.grid(axis="x", alpha=0.4)
+plt.show()
+
+# %%
+# Where the units are
+# -------------------
+# ``ActivationDisplay`` shows, for each hidden layer of a fitted network, beneath the activation how
+# the weighted inputs of its units are distributed over all samples. In the shaded zones the slope
+# is 0 or nearly so. That half of the inputs of ``'relu'`` are there is as it should be: a unit is
+# lost only if all of its inputs are.
+network = MLPClassifier(
+    (32, 32, 32),
+    ["tanh", "relu", "gelu"],
+    init="auto",
+    batch_size=50,
+    learning_rate_init=0.003,
+    max_iter=60,
+    random_state=0,
+).fit(X, y)
+ActivationDisplay.from_estimator(network, X, name="a network for the spirals")
 plt.show()
 
 # %%

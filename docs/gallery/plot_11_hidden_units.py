@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.inspection import DecisionBoundaryDisplay
 
 from fastmlp import MLPClassifier
+from fastmlp.inspection import UnitsDisplay
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # we set the number of epochs ourselves
 
@@ -80,6 +81,15 @@ for epoch in range(1, 101):
         accuracy = network.score(X, y)
         draw(axs[strip.index(epoch)], network, f"epoch {epoch}\naccuracy {accuracy:.3f}")
         print(f"epoch {epoch:3}: accuracy {accuracy:.3f}")
+plt.show()
+
+# %%
+# One by one
+# ----------
+# What the 10 hidden units of this network make of the plane. Four of them change from dark to
+# bright at a line: these are the sides of the boundary above. The others hardly change over the
+# whole plane: the network has more units than the disc needs.
+UnitsDisplay.from_estimator(network, X, name="10 hidden units after 100 epochs")
 plt.show()
 
 # %%

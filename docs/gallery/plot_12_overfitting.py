@@ -20,6 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.inspection import DecisionBoundaryDisplay
 
 from fastmlp import MLPClassifier
+from fastmlp.inspection import LossCurveDisplay
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # we set the number of epochs ourselves
 
@@ -48,21 +49,15 @@ for name, model in models.items():
           f"validation {model.score(X_val, y_val):.3f}")  # fmt: skip
 
 # %%
-# Without a remedy the training loss, dashed, falls towards zero, while the validation loss turns
+# Without a remedy the training loss falls towards zero, while the validation loss, dashed, turns
 # and rises: from there on the network learns the noise. Dropout sets half of the hidden units to
 # zero in each step, at random. No unit can rely on another one, and the validation loss rises later
-# and more slowly. Early stopping ends when the validation loss has not improved for 20 epochs, and
-# goes back to the weights of the best epoch, which the dotted line marks.
+# and more slowly. Early stopping takes the same way as no remedy, but ends when the validation loss
+# has not improved for 20 epochs, and goes back to the weights of the best epoch, at the star.
 blue, vermillion = "#0072B2", "#D55E00"
-fig, axs = plt.subplots(1, 3, figsize=(8, 3.2), sharey=True, sharex=True, layout="constrained")
-for ax, (name, model) in zip(axs, models.items(), strict=True):
-    epochs = range(1, model.n_iter_ + 1)
-    ax.plot(epochs, model.loss_curve_, "--", color=blue, label="training")
-    ax.plot(epochs, model.validation_loss_curve_, "-", color=vermillion, label="validation")
-    ax.axvline(np.argmin(model.validation_loss_curve_) + 1, color="black", linestyle=":")
-    ax.set(title=name, xlabel="epoch", ylim=(0, 1))
-axs[0].set_ylabel("loss")
-axs[2].legend(loc="upper right")
+display = LossCurveDisplay.from_estimator(models)
+display.ax_.set_ylim(0, 1.3)
+display.ax_.get_legend().set_loc("upper center")
 plt.show()
 
 # %%

@@ -15,9 +15,11 @@ follow three irises from logits to bars.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_iris
+from sklearn.inspection import DecisionBoundaryDisplay
 from sklearn.preprocessing import StandardScaler
 
 from fastmlp import MLPClassifier
+from fastmlp.inspection import plane
 
 np.set_printoptions(suppress=True)
 iris = load_iris()
@@ -70,6 +72,28 @@ print("with 1000 added to each logit:")
 shifted = logits + 1000
 shifted = np.exp(shifted - shifted.max(axis=1, keepdims=True))
 print((shifted / shifted.sum(axis=1, keepdims=True)).round(4))
+
+# %%
+# From place to place
+# -------------------
+# The doubtful flower is near the border of two kinds. ``plane`` looks at the network as at one of
+# two features, here the length and the width of the petals, while the others stay at their medians.
+# The colour is that of the most likely kind, and the paler, the less sure the network is. The
+# doubtful flower is at the star.
+view = plane(network, X, features=(2, 3))
+petals = X[:, view.features]
+fig, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+DecisionBoundaryDisplay.from_estimator(
+    view, petals, ax=ax, response_method="predict_proba", plot_method="pcolormesh", alpha=0.5,
+    multiclass_colors=[blue, vermillion, green],
+    xlabel="petal length, standardised", ylabel="petal width, standardised",
+)  # fmt: skip
+for kind, (colour, marker) in enumerate([(blue, "o"), (vermillion, "^"), (green, "s")]):
+    ax.scatter(*petals[y == kind].T, s=24, c=colour, marker=marker, edgecolor="black",
+               linewidth=0.6, label=iris.target_names[kind])  # fmt: skip
+ax.plot(*petals[most_doubtful], "*", color="white", markeredgecolor="black", markersize=16)
+ax.legend()
+plt.show()
 
 # %%
 # **Try next**: divide the logits by a temperature before the softmax. With 0.5 the network becomes

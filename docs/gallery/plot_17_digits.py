@@ -17,6 +17,7 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.model_selection import train_test_split
 
 from fastmlp import MLPClassifier
+from fastmlp.inspection import WeightsDisplay
 
 digits = load_digits()
 X_train, X_test, y_train, y_test = train_test_split(
@@ -60,16 +61,10 @@ plt.show()
 # The first layer
 # ---------------
 # Each hidden unit has a weight for every pixel: an image of what it looks for. Ink on the bright
-# pixels raises the unit, ink on the dark ones lowers it. Shown are the 24 units with the largest
-# weights.
-weights = clf.coefs_[0]
-largest = np.argsort(np.linalg.norm(weights, axis=0))[::-1][:24]
-limit = np.abs(weights[:, largest]).max()
-fig, axs = plt.subplots(3, 8, figsize=(8, 3.2), layout="constrained")
-for ax, unit in zip(axs.flat, largest, strict=True):
-    image = ax.imshow(weights[:, unit].reshape(8, 8), cmap="cividis", vmin=-limit, vmax=limit)
-    ax.set(xticks=[], yticks=[])
-fig.colorbar(image, ax=axs, label="weight")
+# pixels raises the unit, ink on the dark ones lowers it.
+WeightsDisplay.from_estimator(
+    clf, image_shape=(8, 8), name="64 hidden units", image_kwargs={"cmap": "cividis"}
+)
 plt.show()
 
 # %%
