@@ -30,7 +30,7 @@ def _schedule(*names: str) -> Need:
 
 def _activation(*names: str) -> Need:
     def is_met(estimator: Any, _: bool) -> bool:
-        used = estimator.activation
+        used = estimator._hidden_parameters().activation
         used = [used] if isinstance(used, str) else used
         return _has_hidden_layers(estimator) and any(name in names for name in used)
 

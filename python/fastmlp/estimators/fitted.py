@@ -19,16 +19,13 @@ from fastmlp.estimators.base import clean_rows, one_row, snapshot
 from fastmlp.estimators.consistency import check_network
 from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.exchange.onnx import OnnxMixin
-from fastmlp.exchange.sklearn import SklearnMixin
 from fastmlp.exchange.torch import TorchMixin
 from fastmlp.exchange.values import FittedNetwork, Layer, Task
 from fastmlp.views.html import NetworkBlockMixin
 from fastmlp.views.summary import SummaryMixin
 
 
-class FittedNetworkMixin(
-    SavableMixin, OnnxMixin, SklearnMixin, TorchMixin, SummaryMixin, NetworkBlockMixin
-):
+class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, NetworkBlockMixin):
     """What a network can do once it is fitted. The estimator says what its outputs stand for."""
 
     n_jobs: int | None
@@ -116,11 +113,27 @@ class FittedNetworkMixin(
     def _outputs(self, X: Any, *, linked: bool = True) -> Array:
         """The output layer's activations (n_samples, n_outputs) for user's X, or what goes in."""
         rows, dtype = self._check_rows(X)
-        blocks = self._blocks().for_core(dtype)
-        few = isinstance(rows, np.ndarray) and len(rows) < 64  # not worth a second
-        threads = 1 if few else n_threads(self.n_jobs)
         loss = self._trained_loss if linked else "squared_error"  # whose link is the identity
-        return _native.predict(blocks, self._hidden_layers, loss, rows, n_threads=threads)
+        return self._outputs_of(rows, dtype, loss)
+
+    def _outputs_of(
+        self,
+        rows: Rows,
+        dtype: npt.DTypeLike,
+        loss: str | None,
+        layers: slice = slice(None),
+    ) -> Array:
+        """What some layers make of rows; the loss is that of the output layer, None without it."""
+        blocks = self._blocks()
+        some = Blocks(blocks.weights[layers], blocks.biases[layers], blocks.slopes[layers])
+        few = isinstance(rows, np.ndarray) and len(rows) < 64  # not worth a second
+        return _native.predict(
+            some.for_core(dtype),
+            self._hidden_layers[layers],
+            loss,
+            rows,
+            n_threads=1 if few else n_threads(self.n_jobs),
+        )
 
     def _check_rows(self, X: Any) -> tuple[Rows, npt.DTypeLike]:
         """User's X as the core takes it, and the type for it and the parameters."""
@@ -173,17 +186,8 @@ class FittedNetworkMixin(
             raise ValueError("The network has no hidden layer.")
         if not isinstance(layer, Integral) or not -n <= layer < n:
             raise ValueError(f"layer must be an int in [{-n}, {n}), of {n} hidden. Got {layer!r}.")
-        layers = int(layer) % n + 1
-        rows, dtype = fitted._check_rows(X)
-        blocks = fitted._blocks()
-        first = Blocks(blocks.weights[:layers], blocks.biases[:layers], blocks.slopes[:layers])
-        return _native.predict(
-            first.for_core(dtype),
-            fitted._hidden_layers[:layers],
-            None,
-            rows,
-            n_threads=n_threads(fitted.n_jobs),
-        )
+        outputs: Array = fitted._outputs_of(*fitted._check_rows(X), None, slice(int(layer) % n + 1))
+        return outputs
 
     def loss_and_gradient(
         self, X: Any, y: Any, sample_weight: Any = None, *, flat: bool = False

@@ -18,10 +18,11 @@ from fastmlp.estimators.base import (
 )
 from fastmlp.estimators.consistency import check_classes_attribute
 from fastmlp.estimators.mlp import MultilayerPerceptron
+from fastmlp.exchange.sklearn import SklearnMixin
 from fastmlp.exchange.values import Task
 
 
-class LabelledPerceptron(MultilayerPerceptron):
+class LabelledPerceptron(MultilayerPerceptron, SklearnMixin):
     """A multi-layer perceptron whose y are class labels."""
 
     classes_: Array

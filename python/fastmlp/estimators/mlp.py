@@ -29,8 +29,10 @@ from fastmlp.estimators.effect import warn_of_unused_parameters
 from fastmlp.estimators.fitted import FittedNetworkMixin, check_goes_on
 from fastmlp.estimators.scoring import find_scorer, has_scorer
 from fastmlp.estimators.setup import (
+    HiddenParameters,
     architecture_of,
     dropout_rates,
+    hidden_parameters,
     make_optimizer,
     start_records,
 )
@@ -60,6 +62,14 @@ def has_partial_fit(estimator: "MultilayerPerceptron") -> bool:
     return True
 
 
+def accepted_dtype(X: Any) -> Any:
+    """The types that the check of X leaves as they are.
+
+    An array of other numbers stays as it is: the core converts it batch by batch.
+    """
+    return "numeric" if is_native_array(X) else (np.float64, np.float32)
+
+
 class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixin, BaseEstimator):
     """Fits a network. The subclasses say what y means."""
 
@@ -73,7 +83,11 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
     best_loss_: float | None
     best_validation_score_: float | None
 
-    # --- what the subclasses say about y ---------------------------------------------------------
+    # --- what the subclasses say about the network and y ------------------------------------------
+
+    def _hidden_parameters(self) -> HiddenParameters:
+        """What the parameters say of the hidden layers, checked."""
+        return hidden_parameters(self)
 
     def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
         """Make targets for the core of y, and what predictions are compared with."""
@@ -341,8 +355,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             accept_sparse=["csr", "csc"],
             multi_output=True,
             y_numeric=not is_classifier(self),
-            # an array of other numbers stays as it is: the core converts it batch by batch
-            dtype="numeric" if is_native_array(X) else (np.float64, np.float32),
+            dtype=accepted_dtype(X),
             reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1 and not issparse(y):
@@ -395,7 +408,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         return ceil(rows / (200 if self.batch_size == "auto" else int(self.batch_size)))
 
     def _dropout_rates(self) -> list[float]:
-        return dropout_rates(self, self.n_layers_ - 2)
+        return dropout_rates(self.dropout, self.n_layers_ - 2)
 
     # --- the network -----------------------------------------------------------------------------
 

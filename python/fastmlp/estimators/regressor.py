@@ -20,6 +20,7 @@ from fastmlp.estimators.mlp import MultilayerPerceptron, has_partial_fit
 from fastmlp.estimators.parameters import MLP_PARAMETERS, positive
 from fastmlp.estimators.scoring import r2
 from fastmlp.exchange.registry import register
+from fastmlp.exchange.sklearn import SklearnMixin
 from fastmlp.exchange.values import Task
 
 REGRESSOR_PARAMETERS = {
@@ -49,7 +50,7 @@ REGRESSOR_ATTRIBUTES = {**MLP_ATTRIBUTES, "out_activation_": out_activation("ide
 
 @register
 @documented
-class MLPRegressor(RegressorMixin, MultilayerPerceptron):
+class MLPRegressor(RegressorMixin, MultilayerPerceptron, SklearnMixin):
     """Multi-layer perceptron regressor.
 
     Takes the place of :class:`sklearn.neural_network.MLPRegressor` and trains the same model from

@@ -1,7 +1,7 @@
 """What a fit begins with, by an estimator's parameters: architecture, solver, records."""
 
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,38 +22,65 @@ def layer_sizes(estimator: Any) -> list[int]:
     return [int(size) for size in sizes]
 
 
-def dropout_rates(estimator: Any, n: int) -> list[float]:
-    """The rates of the input and of each of n hidden layers, as the estimator says."""
-    dropout: Any = estimator.dropout
+class HiddenParameters(NamedTuple):
+    """What an estimator's parameters say of the hidden layers of its network.
+
+    Attributes
+    ----------
+    sizes : list of int
+    activation, activation_alpha, dropout
+        One value for all hidden layers, or a sequence of one for each; that of `dropout` begins
+        with the input's.
+    """
+
+    sizes: list[int]
+    activation: Any
+    activation_alpha: Any
+    dropout: Any
+
+
+def hidden_parameters(estimator: Any) -> HiddenParameters:
+    """The parameters as they are; sequences of other lengths are an error."""
+    sizes = layer_sizes(estimator)
+    n = len(sizes)
+    check_length(estimator, "activation", n)
+    check_length(estimator, "activation_alpha", n)
+    check_length(estimator, "dropout", n + 1, "hidden layer, and one for the input before them")
+    e = estimator
+    return HiddenParameters(sizes, e.activation, e.activation_alpha, e.dropout)
+
+
+def check_length(estimator: Any, name: str, n: int, each: str = "hidden layer") -> None:
+    """Check that a parameter is one value for all layers, or n values."""
+    value = getattr(estimator, name)
+    if not is_one(value) and len(value) != n:
+        raise ValueError(
+            f"{name} must have one item per {each}: {n} for "
+            f"hidden_layer_sizes={estimator.hidden_layer_sizes!r}. Got {value!r} instead."
+        )
+
+
+def is_one(value: Any) -> bool:
+    """Whether a parameter is one value for all layers."""
+    return isinstance(value, (str, Real)) or value is None
+
+
+def dropout_rates(dropout: Any, n: int) -> list[float]:
+    """The rates of the input and of each of n hidden layers, as the parameter says."""
     return [0.0] + [float(dropout)] * n if isinstance(dropout, Real) else list(dropout)
 
 
 def architecture_of(estimator: Any, n_features: int) -> Architecture:
     """The network to train; parameters that do not fit each other are an error."""
-    sizes = layer_sizes(estimator)
-    n = len(sizes)
-    for name, expected in (("activation", n), ("activation_alpha", n), ("dropout", n + 1)):
-        value = getattr(estimator, name)
-        one = isinstance(value, (str, Real)) or value is None
-        if not one and len(value) != expected:
-            raise ValueError(
-                f"{name} must have one item per hidden layer"
-                f"{', and one for the input before them' if name == 'dropout' else ''}: "
-                f"{expected} for hidden_layer_sizes={estimator.hidden_layer_sizes!r}. "
-                f"Got {value!r} instead."
-            )
-    rates = dropout_rates(estimator, n)
-    hidden = hidden_layers(
-        estimator.activation, estimator.activation_alpha, estimator.maxout_pieces, rates[1:]
-    )
+    sizes, activation, activation_alpha, dropout = estimator._hidden_parameters()
+    rates = dropout_rates(dropout, len(sizes))
+    hidden = hidden_layers(activation, activation_alpha, estimator.maxout_pieces, rates[1:])
     if any(layer.activation == "softplus" and layer.parameter == 0 for layer in hidden):
         raise ValueError("activation_alpha must be above 0 for 'softplus'. Got 0 instead.")
     if estimator.solver == "lbfgs":
-        for name in ("max_norm", "clip_norm"):
-            if getattr(estimator, name) is not None:
+        for name in ("max_norm", "clip_norm", "noise", "dropout"):
+            if np.any(getattr(estimator, name, 0)):
                 raise ValueError(f"{name} is for first-order solvers. Got solver='lbfgs'.")
-        if any(rates):
-            raise ValueError("dropout is for first-order solvers. Got solver='lbfgs'.")
     units = [n_features, *sizes, estimator.n_outputs_]
     loss, options = estimator._loss_to_train(), estimator._loss_options()
     return Architecture(units, hidden, loss, input_dropout=rates[0], **options)
@@ -80,7 +107,9 @@ def make_optimizer(
         if parameter.schedule_field:
             fields[parameter.schedule_field] = value
     options["nesterov"] = bool(options["nesterov"])
-    if np.any(estimator.dropout):  # drawn last, and only then: all else is scikit-learn's stream
+    if np.any(
+        estimator._hidden_parameters().dropout
+    ):  # drawn last, and only then: all else is scikit-learn's stream
         options["seed"] = int(random.randint(2**31))
     fields["first"] = float(fields["first"])
     return Optimizer(estimator.solver, options, Schedule(**fields))

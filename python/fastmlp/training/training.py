@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any, NoReturn
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import is_regressor
 
 from fastmlp.core.network import Blocks, Network
 from fastmlp.core.threads import n_threads
@@ -226,7 +226,7 @@ class Training(ABC):
         """What to say of a loss or of parameters that are no longer finite."""
         e = self.estimator
         first_order = e.solver != "lbfgs"
-        advice = [f"scale X{'' if is_classifier(e) else ' and y'}, with StandardScaler for example"]
+        advice = [f"scale X{' and y' if is_regressor(e) else ''}, with StandardScaler for example"]
         if first_order:
             rate = e.learning_rate_init
             advice.append(f"choose a smaller learning rate (learning_rate_init={rate})")
