@@ -5,6 +5,7 @@
 """
 
 from fastmlp.estimators.adaline import Adaline
+from fastmlp.estimators.autoencoder import MLPAutoencoder
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.perceptron import Perceptron
 from fastmlp.estimators.regressor import MLPRegressor
@@ -16,6 +17,7 @@ from fastmlp.exchange.sklearn import from_sklearn
 
 __all__ = [
     "Adaline",
+    "MLPAutoencoder",
     "MLPClassifier",
     "MLPRegressor",
     "Perceptron",

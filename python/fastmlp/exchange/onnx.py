@@ -57,7 +57,8 @@ class OnnxMixin:
             `predict` gives, of shape (N,) or of multilabel (N, n_labels), int64 or string, and
             `probabilities` (N, n_classes), what `predict_proba` gives; with the losses 'hinge' and
             'perceptron' `scores` in its place, what `decision_function` gives. The output of a
-            regressor is `variable` (N, n_outputs).
+            regressor is `variable` (N, n_outputs). Those of an autoencoder are `code`, what
+            `transform` gives, and `reconstruction` (N, n_features).
 
         Raises
         ------
@@ -127,11 +128,15 @@ def network_graph(
     """The nodes from the input `X` to the results, all of this type, and the results."""
     network = network.astype(dtype)
     graph = Graph(onnx, dtype)
+    if network.task is Task.RECONSTRUCTION:
+        encoder, decoder = network.halves()
+        code = graph.values(graph.layers("X", encoder.layers), "code", encoder.n_outputs)
+        outputs = graph.layers("code", decoder.layers)
+        return graph, [code, graph.values(outputs, "reconstruction", decoder.n_outputs)]
     outputs = graph.layers("X", network.layers)
-    if network.task is not Task.REGRESSION:
-        return graph, _decision(graph, network, outputs)
-    name = graph.node("Identity", outputs, output="variable")
-    return graph, [(name, graph.type(dtype), ["N", network.n_outputs])]
+    if network.task is Task.REGRESSION:
+        return graph, [graph.values(outputs, "variable", network.n_outputs)]
+    return graph, _decision(graph, network, outputs)
 
 
 class Graph:
@@ -184,6 +189,10 @@ class Graph:
         output = output or f"{op}_{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(op, names, [output], **attributes))
         return output
+
+    def values(self, x: str, name: str, n: int) -> Result:
+        """A matrix of n columns as a result of this name."""
+        return self.node("Identity", x, output=name), self.type(self.dtype), ["N", n]
 
     def cast(self, x: str, dtype: npt.DTypeLike, output: str = "") -> str:
         """A value as another type."""

@@ -24,7 +24,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, X: Any = Non
     ----------
     model : estimator
         A Pipeline, a ColumnTransformer or another estimator of scikit-learn's that skl2onnx knows,
-        around an :class:`MLPClassifier` or :class:`MLPRegressor`; or one of these alone, or a
+        around an :class:`MLPClassifier`, :class:`MLPRegressor` or :class:`MLPAutoencoder` (which
+        transforms there); or one of these alone, or a
         :class:`TabularMLPClassifier` or :class:`TabularMLPRegressor` alone, for which this is its
         method `to_onnx`. Of a search, its `best_estimator_`.
     path : str or path-like, default=None
@@ -129,11 +130,17 @@ def _refuse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> 
     raise ValueError(f"A {name} among other steps has no ONNX model. to_onnx of the {name} alone.")
 
 
+def _step(model: Any) -> FittedNetwork:
+    """What a network does among other steps: an autoencoder transforms."""
+    network: FittedNetwork = model._fitted_network()
+    return network.halves()[0] if network.task is Task.RECONSTRUCTION else network
+
+
 def _declare(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
     """A network as an operator, with its outputs by name; types are set later."""
     from skl2onnx.common.data_types import FloatTensorType
 
-    network: FittedNetwork = model._fitted_network()
+    network = _step(model)
     names = ["variable"]
     if network.task is not Task.REGRESSION:
         names = ["label", "scores" if network.has_margins else "probabilities"]
@@ -150,7 +157,7 @@ def _graph_of(operator: Any) -> Any:
 
     double = any(isinstance(variable.type, DoubleTensorType) for variable in operator.inputs)
     dtype = np.float64 if double else np.float32
-    return network_graph(package("onnx"), operator.raw_operator._fitted_network(), dtype)
+    return network_graph(package("onnx"), _step(operator.raw_operator), dtype)
 
 
 def _set_types(operator: Any) -> None:

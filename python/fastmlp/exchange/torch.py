@@ -23,8 +23,9 @@ class TorchMixin:
         -------
         torch.nn.Sequential
             From (N, n_features) to (N, n_outputs): a linear layer and an activation in turn, on
-            copies of the parameters and in their type. Its outputs are a regressor's predictions
-            and a classifier's probabilities; with two classes only that of ``classes_[1]``, with
+            copies of the parameters and in their type. Its outputs are a regressor's predictions,
+            an autoencoder's reconstructions (the first half of the modules makes the codes) and a
+            classifier's probabilities; with two classes only that of ``classes_[1]``, with
             ``loss='squared_error'`` not divided by their sum, with 'hinge' and 'perceptron' the
             scores. It has no dropout.
 

@@ -16,6 +16,7 @@ class Task(Enum):
     REGRESSION = "regression"
     CLASSIFICATION = "classification"
     MULTILABEL = "multilabel"
+    RECONSTRUCTION = "reconstruction"
 
 
 class Layer(NamedTuple):
@@ -75,6 +76,14 @@ class FittedNetwork(NamedTuple):
             for layer in self.layers
         ]
         return self._replace(layers=layers)
+
+    def halves(self) -> "tuple[FittedNetwork, FittedNetwork]":
+        """The encoder and the decoder of an autoencoder, each as a network of its own."""
+        middle = len(self.layers) // 2
+        return (
+            self._replace(layers=self.layers[:middle], task=Task.REGRESSION),
+            self._replace(layers=self.layers[middle:], task=Task.REGRESSION),
+        )
 
     @property
     def dtype(self) -> type[np.floating[Any]]:
