@@ -51,7 +51,8 @@ numpydoc_validation_checks = {"all", "ES01", "SA01"}
 numpydoc_validation_exclude = {
     # scikit-learn's own docstrings, which estimators inherit
     r"\.(get|set)_\w+$",
-    r"(?<!fastmlp\.MLPClassifier)\.score$",
+    r"\.fit_transform$",
+    r"(?<!fastmlp\.MLPClassifier)(?<!fastmlp\.MLPAutoencoder)\.score$",
     # shown in the examples of the display and of its `from_estimator`
     r"Display\.plot$",
 }

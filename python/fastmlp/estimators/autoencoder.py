@@ -55,10 +55,11 @@ AUTOENCODER_PARAMETERS = {
     "loss": Parameter(
         option("squared_error", "log_loss"),
         "str",
-        """The loss function, a mean or sum over the features:
+        """The loss function:
 
-        - 'squared_error', half the squared error;
-        - 'log_loss', the cross-entropy of each feature, for X in [0, 1].""",
+        - 'squared_error', half the squared error: of 'identity' outputs the mean over the features,
+          as in :class:`MLPRegressor`, of 'logistic' ones the sum;
+        - 'log_loss', the sum of the cross-entropies of the features, for X in [0, 1].""",
     ),
     "noise": Parameter(
         real(0, 1),
