@@ -36,11 +36,12 @@ for digit in range(10):
     left.annotate(str(digit), np.median(some, axis=0), fontsize=16, weight="bold")
 left.set(title="Codes of new digits", xlabel="Code 0", ylabel="Code 1", aspect="equal")
 
-n = 15
+n = 11
 places = np.linspace(-0.95, 0.95, n)
 grid = np.stack(np.meshgrid(places, places[::-1]), axis=-1).reshape(-1, 2)
 images = model.inverse_transform(grid).reshape(n, n, 8, 8)
-picture = images.swapaxes(1, 2).reshape(8 * n, 8 * n)
+framed = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)])
+picture = framed.swapaxes(1, 2).reshape(10 * n, 10 * n)
 right.imshow(picture, cmap="gray_r", extent=[-1, 1, -1, 1])
 right.set(title="Images of a grid of codes", xlabel="Code 0", ylabel="Code 1")
 

@@ -15,6 +15,7 @@ ENTRIES = {
                 "sklearn.calibration.CalibratedClassifierCV",
                 "sklearn.compose.ColumnTransformer",
                 "sklearn.compose.TransformedTargetRegressor",
+                "sklearn.decomposition.PCA",
                 "sklearn.inspection.PartialDependenceDisplay",
                 "sklearn.linear_model.Perceptron",
                 "sklearn.model_selection.GridSearchCV",
@@ -42,8 +43,13 @@ ENTRIES = {
         ),
         "std:label": {
             "accuracy_score": "modules/model_evaluation.html#accuracy-score",
+            "df_output_transform": "modules/df_output_transform.html#df-output-transform",
             "metadata_routing": "metadata_routing.html#metadata-routing",
             "r2_score": "modules/model_evaluation.html#r2-score",
+            "sphx_glr_auto_examples_miscellaneous_plot_set_output.py": (
+                "auto_examples/miscellaneous/plot_set_output.html"
+                "#sphx-glr-auto-examples-miscellaneous-plot-set-output-py"
+            ),
         },
         "std:term": {"meta-estimator": "glossary.html#term-$"},
     },
