@@ -90,3 +90,7 @@ ax.legend()
 
 print(f"A four has the lower score in {roc_auc_score(~strange, scores):.0%} of all pairs.")
 plt.show()
+
+# %%
+# **Try next**: a code of 3 units; ``code_activation="tanh"``; the same with PCA, of which an
+# autoencoder without non-linear activations finds the subspace; other digits left out.
