@@ -101,13 +101,18 @@ struct Epoch {
 template <class T>
 struct Session;
 
+constexpr int kDiagnosed = 4;  // the slot after those of the solvers
+constexpr int kDiagnoses = 4;
+constexpr int64_t kDiagnosedRows = 64;
+
 template <class T>
 struct Operations {
   /// Room for steps over batches of up to `batch` rows, compressed ones if `sparse`;
   /// `keep_gradient` where gradient() is to be called.
   Session<T>* (*open)(const Recipe&, int64_t batch, bool sparse, bool keep_gradient);
   void (*close)(Session<T>*);
-  /// Slot 0 is the parameters, 1, 2, ... the solver's state.
+  /// Slot 0 is the parameters, 1, 2, ... the solver's state, kDiagnosed what the next diagnose() is
+  /// to compare the weights with.
   void (*write)(Session<T>*, int slot, const T* const* blocks);
   void (*read)(const Session<T>*, int slot, T* const* blocks);
   /// One epoch of mini-batches of `batch` rows, the last one what is left; or its rest.
@@ -115,6 +120,11 @@ struct Operations {
                  const Epoch& begun);
   /// The loss over all rows and its exact gradient, the latter into `blocks`; neither if stopped.
   double (*gradient)(Session<T>*, const Data<T>&, const Pass&, T* const* blocks);
+  /// kDiagnoses numbers per layer, from one batch of up to kDiagnosedRows rows that moves nothing:
+  /// the norm of the exact gradient; the standard deviation of the change of the weights since the
+  /// last time (slot kDiagnosed), divided by that of the weights; the shares of units that are dead
+  /// for all rows, and saturated for most. The network must keep its gradient.
+  void (*diagnose)(Session<T>*, const Data<T>&, const Pass&, double* numbers);
   /// The predictions of a network given by `blocks`, into out (n, outputs), and unless `hidden` is
   /// null the activations of its hidden layers into hidden[0] (n, units[1]), ... Where the data has
   /// targets, returns their mean loss too, without penalty, rows weighing their sample weights.

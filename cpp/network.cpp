@@ -112,6 +112,7 @@ Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, b
     : shapes_(block_shapes(recipe)),
       features_(recipe.units[0]),
       outputs_(recipe.units[recipe.n_layers]),
+      layers_(recipe.n_layers),
       batch_(batch),
       sparse_(sparse),
       keep_gradient_(keep_gradient),

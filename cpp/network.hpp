@@ -41,6 +41,7 @@ class Network {
   const std::vector<std::vector<int64_t>>& shapes() const { return shapes_; }
   int64_t features() const { return features_; }
   int64_t outputs() const { return outputs_; }
+  int64_t layers() const { return layers_; }
   int64_t batch() const { return batch_; }
   bool sparse() const { return sparse_; }
   bool keeps_gradient() const { return keep_gradient_; }
@@ -60,10 +61,13 @@ class Network {
   double gradient(const Data<T>& data, const Pass& pass, T* const* blocks) {
     return calls_.gradient(session_.get(), data, pass, blocks);
   }
+  void diagnose(const Data<T>& data, const Pass& pass, double* numbers) {
+    calls_.diagnose(session_.get(), data, pass, numbers);
+  }
 
  private:
   std::vector<std::vector<int64_t>> shapes_;
-  int64_t features_, outputs_, batch_;
+  int64_t features_, outputs_, layers_, batch_;
   bool sparse_, keep_gradient_;
   Epoch reached_;
   int64_t steps_ = 0;

@@ -16,6 +16,26 @@ using EpochTuple = std::tuple<int64_t, int64_t, double, double, int64_t>;  // an
 
 EpochTuple as_tuple(const Epoch& e) { return {e.rows, e.counted, e.loss, e.penalty, e.steps}; }
 
+/// Calls use(data, pass) for rows that are one batch, with the GIL released; what a signal's
+/// handler raised meanwhile is raised.
+template <class T, class Use>
+void over_one_batch(const Network<T>& net, const py::object& x, const py::object& targets,
+                    const py::object& weights, const Order& order, int n_threads, Use use) {
+  require(net.keeps_gradient(), "keep_gradient: the network was made without");
+  const RowsArgument<T> rows(x, net.features());
+  require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
+  const Data<T> data = training_data(rows, targets, weights, net.outputs());
+  Pass pass = pass_over(order, rows.n, n_threads);
+  require(pass.n >= 1 && pass.n <= net.batch(), "X: no rows, or more than `batch`");
+  Stop asked{py::none()};
+  asked.set_on(&pass);
+  {
+    const Released release;
+    use(data, pass);
+  }
+  asked.raise();
+}
+
 template <class T>
 void bind_class(py::module_& m, const char* name) {
   using Net = Network<T>;
@@ -44,16 +64,19 @@ void bind_class(py::module_& m, const char* name) {
       .def(
           "write",
           [](Net& net, int slot, const py::list& arrays) {
-            require(slot >= 0 && slot <= kMaxSlots, "slot: must be 0, 1, 2 or 3");
+            require(slot >= 0 && slot <= kDiagnosed, "slot: must be 0, 1, 2, 3 or 4");
             const auto blocks = block_pointers<T>(arrays, net.shapes());
             const Released release;
             net.write(slot, blocks.data());
           },
-          "slot"_a, "blocks"_a, "Sets the parameters (slot 0) or a solver's state (1, 2, 3).")
+          "slot"_a, "blocks"_a,
+          "Sets the parameters (slot 0), a solver's state (1, 2, 3), or what `diagnose` compares "
+          "with "
+          "(4).")
       .def(
           "read",
           [](const Net& net, int slot) {
-            require(slot >= 0 && slot <= kMaxSlots, "slot: must be 0, 1, 2 or 3");
+            require(slot >= 0 && slot <= kDiagnosed, "slot: must be 0, 1, 2, 3 or 4");
             std::vector<T*> blocks;
             py::list arrays = new_blocks(net.shapes(), &blocks);
             {
@@ -126,26 +149,34 @@ void bind_class(py::module_& m, const char* name) {
           "gradient",
           [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
              const Order& order, int n_threads) {
-            require(net.keeps_gradient(), "keep_gradient: the network was made without");
-            const RowsArgument<T> rows(x, net.features());
-            require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
-            const Data<T> data = training_data(rows, targets, weights, net.outputs());
-            Pass pass = pass_over(order, rows.n, n_threads);
-            require(pass.n >= 1 && pass.n <= net.batch(), "X: no rows, or more than `batch`");
             std::vector<T*> blocks;
             const py::list arrays = new_blocks(net.shapes(), &blocks);
-            Stop asked{py::none()};
-            asked.set_on(&pass);
-            double loss;
-            {
-              const Released release;
-              loss = net.gradient(data, pass, blocks.data());
-            }
-            asked.raise();
+            double loss = 0;
+            over_one_batch(net, x, targets, weights, order, n_threads,
+                           [&](const Data<T>& data, const Pass& pass) {
+                             loss = net.gradient(data, pass, blocks.data());
+                           });
             return py::make_tuple(loss, arrays);
           },
           "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "n_threads"_a,
-          "The loss over the rows in `order`, and its gradient as [weight, bias, ...].");
+          "The loss over the rows in `order`, and its gradient as [weight, bias, ...].")
+      .def(
+          "diagnose",
+          [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
+             const Order& order, int n_threads) {
+            py::array_t<double> numbers({net.layers(), int64_t(kDiagnoses)});
+            double* place = numbers.mutable_data();
+            over_one_batch(net, x, targets, weights, order, n_threads,
+                           [&](const Data<T>& data, const Pass& pass) {
+                             require(pass.n <= kDiagnosedRows, "order: more than 64 rows");
+                             net.diagnose(data, pass, place);
+                           });
+            return numbers;
+          },
+          "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "n_threads"_a,
+          "Per layer, over the up to 64 rows in `order`: the norm of the gradient; the standard "
+          "deviation of the change of the weights since the last call, divided by theirs; the "
+          "shares of dead and of saturated units.");
 }
 
 }  // namespace

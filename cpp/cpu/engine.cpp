@@ -6,8 +6,8 @@
 //   rows     each thread takes rows of the batch all the way: gather, forward, loss, deltas back
 //   weights  each thread takes tiles of weights: their gradient over all rows, then the update
 // No sum crosses threads, so results are the same bits for any number of them.
+#include "diagnosis.hpp"
 #include "prediction.hpp"
-#include "training.hpp"
 
 namespace fastmlp {
 
@@ -48,8 +48,8 @@ bool available() {
 }
 
 template <class T>
-constexpr Operations<T> operations{open<T>,  close<T>,    write<T>,   read<T>,
-                                   train<T>, gradient<T>, predict<T>, peak<T>};
+constexpr Operations<T> operations{open<T>,     close<T>,    write<T>,   read<T>, train<T>,
+                                   gradient<T>, diagnose<T>, predict<T>, peak<T>};
 
 }  // namespace
 

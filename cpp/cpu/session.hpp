@@ -44,11 +44,13 @@ class Arena {
   size_t used_ = 0;
 };
 
-/// What a solver changes: parameters (slot 0), its own state (slots 1, ...), and the gradient where
-/// it has to be kept.
+static_assert(kDiagnosed == 1 + kMaxSlots);
+
+/// What a solver changes: parameters (slot 0), its own state (slots 1, ...), weights of the last
+/// diagnosis (slot kDiagnosed), and the gradient where it has to be kept.
 template <class T>
 struct Trained {
-  Panels<T> slot[1 + kMaxSlots];
+  Panels<T> slot[1 + kDiagnosed];
   Panels<T> gradient;
 };
 

@@ -22,6 +22,10 @@ struct Activation {  // what most have in common
   static constexpr double kParameter = __builtin_nan("");
   static constexpr bool kLearned = false;  // p is each neuron's own and learned
   static constexpr bool kPieces = false;   // a neuron is the largest of several weighted inputs
+  // Of a diagnosis: whether a neuron that is 0 for all rows cannot learn any more, and beyond which
+  // outputs the slope is next to nothing: those within 3 % of the limits of a bounded range.
+  static constexpr bool kDies = false;
+  static constexpr double kLow = -__builtin_inf(), kHigh = __builtin_inf();
 };
 
 struct Identity : Activation {
@@ -38,6 +42,7 @@ struct Identity : Activation {
 
 struct Logistic : Activation {
   static constexpr const char* name = "logistic";
+  static constexpr double kLow = 0.015, kHigh = 0.985;
   template <class V>
   static V value(V z, V, V&) {
     return sigmoid(z);
@@ -50,6 +55,7 @@ struct Logistic : Activation {
 
 struct Tanh : Activation {
   static constexpr const char* name = "tanh";
+  static constexpr double kLow = -0.97, kHigh = 0.97;
   template <class V>
   static V value(V z, V, V&) {
     return tanh(z);
@@ -62,6 +68,7 @@ struct Tanh : Activation {
 
 struct Relu : Activation {
   static constexpr const char* name = "relu";
+  static constexpr bool kDies = true;
   template <class V>
   static V value(V z, V, V&) {
     return select(z < Scalar<V>(0), V{}, z);  // not `z > 0 ? z : 0`: that would swallow NaN

@@ -111,6 +111,15 @@ class _Network:
         *,
         n_threads: int,
     ) -> tuple[float, list[Array]]: ...
+    def diagnose(
+        self,
+        x: Rows,
+        targets: Array,
+        weights: Array | None,
+        order: Order | None,
+        *,
+        n_threads: int,
+    ) -> Array: ...
 
 class Network32(_Network): ...
 class Network64(_Network): ...

@@ -13,6 +13,11 @@ from fastmlp.core.native import _native
 from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Rows
 
 ALIASES = {"silu": "swish"}
+
+# the slot that holds the weights as they were at the last diagnosis, and the most rows of one
+DIAGNOSED = 4
+MOST_DIAGNOSED_ROWS = 64
+
 ACTIVATION_NAMES = (*_native.ACTIVATIONS, *ALIASES)
 
 
@@ -197,7 +202,7 @@ class Network:
     sparse : bool
         Whether the rows are those of CSR matrices.
     keep_gradient : bool
-        Whether `gradient` will be called, or the gradient be clipped.
+        Whether `gradient` or `diagnose` will be called, or the gradient be clipped.
     """
 
     def __init__(
@@ -230,7 +235,10 @@ class Network:
         )
 
     def write(self, blocks: Blocks, slot: int = 0) -> None:
-        """Set the parameters (slot 0) or a part of the solver's state (slots 1, 2 and 3)."""
+        """Set the parameters (slot 0) or a part of the solver's state (slots 1, 2 and 3).
+
+        What the next `diagnose` compares the weights with is in a slot, too: `DIAGNOSED`.
+        """
         self._native.write(slot, blocks.for_core(self.dtype))
 
     def read(self, slot: int = 0) -> Blocks:
@@ -269,3 +277,17 @@ class Network:
             samples.rows, samples.targets, samples.weights, None, n_threads=n_threads
         )
         return loss, Blocks.from_core(arrays, self.hidden)
+
+    def diagnose(self, samples: Samples, order: Order, *, n_threads: int) -> Array:
+        """Look at the layers, over up to `MOST_DIAGNOSED_ROWS` rows; nothing is changed.
+
+        Returns
+        -------
+        ndarray of shape (n_layers, 4)
+            The norm of the exact gradient; the standard deviation of the change of the weights
+            since the last time, divided by that of the weights; the shares of units that are dead
+            in all rows, and saturated in most.
+        """
+        return self._native.diagnose(
+            samples.rows, samples.targets, samples.weights, order, n_threads=n_threads
+        )

@@ -42,6 +42,8 @@ count = Rule(is_count, "a count")
 number = Rule(_is_number, "a number")
 numbers = Rule(_list_of(_is_number), "a list of numbers")
 vector = Rule(_is_vector, "an array with one axis")
+_table = Rule(_list_of(_list_of(_list_of(_is_number))), "a list of lists of lists of numbers")
+_never = Rule(lambda value: False, "left out")
 _names = Rule(lambda value: _is_vector(value) and value.dtype == object, "an array of str")
 _arrays = Rule(_list_of(_is_array), "a list of arrays")
 _arrays_or_none = Rule(
@@ -107,6 +109,23 @@ MLP_ATTRIBUTES = {
         any_of(number, nothing),
         "float or None",
         "The best of `validation_scores_`; None without `early_stopping`.",
+        optional=True,
+    ),
+    "_diagnostics": Attribute(_table, optional=True),
+    "diagnostics_": Attribute(
+        _never,  # it is computed from the one above
+        "dict of str to ndarray of shape (n_epochs, n_layers)",
+        """With `diagnostics`, of each epoch and layer of weights, the output layer's last:
+
+        - 'gradient_norm', the norm of the gradient by the layer's parameters, penalties included;
+        - 'update_ratio', the standard deviation of the change of its weights over the epoch,
+          divided by the number of steps and by the standard deviation of the weights;
+        - 'dead', the share of 'relu' units that are 0 in all rows;
+        - 'saturated', the share of 'tanh' and 'logistic' units that in most rows are beyond 97 %
+          of the way from the middle to a limit of their range.
+
+        The last two are 0 for other activations and the output layer. Rows whose weights sum to
+        zero have no gradient: it is 0 then, as the shares are.""",
         optional=True,
     ),
     "t_": Attribute(count, "int", "Number of training samples seen, over all epochs."),

@@ -26,7 +26,7 @@ from fastmlp.core.typing import Array
 _VERSION_KEY = "_fastmlp_version"
 
 # the records of epochs that `partial_fit` adds to, in place
-CURVES = ("loss_curve_", "learning_rate_curve_")
+CURVES = ("loss_curve_", "learning_rate_curve_", "_diagnostics")
 
 
 @cache

@@ -177,6 +177,7 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         max_time: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
+        diagnostics: bool = False,
         loss: str = "log_loss",
         label_smoothing: float = 0.0,
         class_weight: dict[Any, float] | str | None = None,
@@ -223,6 +224,7 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         self.max_time = max_time
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
+        self.diagnostics = diagnostics
         self.loss = loss
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight

@@ -46,6 +46,7 @@ from fastmlp.estimators.validation import (
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
 from fastmlp.training.checkpoint import Checkpoint
 from fastmlp.training.data import Data
+from fastmlp.training.diagnostics import DIAGNOSTICS, Diagnostics
 from fastmlp.training.first_order import RECORDS, FirstOrderTraining
 from fastmlp.training.lbfgs import LbfgsTraining
 from fastmlp.training.progress import ProgressWatcher
@@ -206,7 +207,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         data = training.data
         callbacks = Callbacks(self, data.X, data.y, sample_weight, self._parameter_attributes)
         progress = ProgressWatcher(self, shown=not incremental)
-        training.watchers = Watchers([checkpoint, callbacks, progress])
+        training.watchers = Watchers([checkpoint, Diagnostics(self), callbacks, progress])
         blocks = training.run()
         if isinstance(training, FirstOrderTraining):
             self._optimizer = training.optimizer
@@ -288,7 +289,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             alpha=self.alpha,
             l1=self.l1,
             sparse=data.samples.is_sparse,
-            keep_gradient="clip_norm" in optimizer.options,
+            keep_gradient=self.diagnostics or "clip_norm" in optimizer.options,
         )
         return FirstOrderTraining(
             self,
@@ -344,6 +345,14 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
                 first_order and [getattr(self, name) for name in RECORDS],
             ],
         )
+
+    @property
+    def diagnostics_(self) -> dict[str, Array]:
+        """Numbers per layer that were recorded in each epoch; `diagnostics` says which."""
+        recorded = getattr(self, "_diagnostics", None)
+        if not recorded:
+            raise AttributeError("diagnostics_ is there after a fit with diagnostics=True.")
+        return dict(zip(DIAGNOSTICS, np.array(recorded).transpose(2, 0, 1), strict=True))
 
     # --- data ------------------------------------------------------------------------------------
 

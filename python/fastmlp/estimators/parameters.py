@@ -365,4 +365,13 @@ MLP_PARAMETERS = {
         since=2,
         free_on_resuming=True,
     ),
+    "diagnostics": Parameter(
+        boolean,
+        "bool",
+        """Whether to record in each epoch, for each layer, what tells of the network's health:
+        `diagnostics_`, which :func:`fastmlp.inspection.diagnose` makes words of. It is measured
+        after the epoch on its first rows, at most 64 and a batch; the model stays the same. Not
+        for 'lbfgs'.""",
+        since=3,
+    ),
 }

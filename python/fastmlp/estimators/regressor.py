@@ -131,6 +131,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron, SklearnMixin):
         max_time: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
+        diagnostics: bool = False,
         quantile: float = 0.5,
         huber_delta: float = 1.0,
     ) -> None:
@@ -177,6 +178,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron, SklearnMixin):
         self.max_time = max_time
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
+        self.diagnostics = diagnostics
         self.quantile = quantile
         self.huber_delta = huber_delta
 

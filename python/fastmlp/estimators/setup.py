@@ -81,6 +81,8 @@ def architecture_of(estimator: Any, n_features: int) -> Architecture:
         for name in ("max_norm", "clip_norm", "noise", "dropout"):
             if np.any(getattr(estimator, name, 0)):
                 raise ValueError(f"{name} is for first-order solvers. Got solver='lbfgs'.")
+        if estimator.diagnostics:
+            raise ValueError("diagnostics are for first-order solvers. Got solver='lbfgs'.")
     units = [n_features, *sizes, estimator.n_outputs_]
     loss, options = estimator._loss_to_train(), estimator._loss_options()
     return Architecture(units, hidden, loss, input_dropout=rates[0], **options)
@@ -127,6 +129,7 @@ def start_records(
     for name, kept in (
         ("loss_curve_", True),
         ("learning_rate_curve_", True),
+        ("_diagnostics", True),
         ("validation_scores_", watched),
         ("validation_loss_curve_", watched),
     ):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastmlp.core.network import Blocks, Network
-from fastmlp.core.typing import Epoch, Order
+from fastmlp.core.network import DIAGNOSED, MOST_DIAGNOSED_ROWS, Blocks, Network
+from fastmlp.core.typing import Array, Epoch, Order
 from fastmlp.core.warnings import warn
 from fastmlp.training.data import Data, Validation
 from fastmlp.training.optimizer import Optimizer
@@ -32,6 +32,7 @@ RECORDS = (
     "best_loss_",
     "best_validation_score_",
     "_no_improvement_count",
+    "_diagnostics",
 )
 
 
@@ -86,6 +87,11 @@ class FirstOrderTraining(Training):
         self.remembered: tuple[dict[str, Any], dict[str, int]] | None = None
         self.diverged = False
         network.write(blocks)
+        # whose contents are the state
+        self.slots = [0, *optimizer.slots]
+        if estimator.diagnostics:
+            network.write(blocks, DIAGNOSED)
+            self.slots.append(DIAGNOSED)
 
     # --- the epochs ------------------------------------------------------------------------------
 
@@ -296,12 +302,18 @@ class FirstOrderTraining(Training):
         """The parameters as they are now."""
         return self.network.read()
 
+    def diagnose(self) -> Array:
+        """The core's diagnosis of each layer (n_layers, 4), on the first rows of the epoch."""
+        rows = self.permutation[: min(MOST_DIAGNOSED_ROWS, self.network.batch)]
+        if self.train_rows is not None:
+            rows = self.train_rows[rows]
+        return self.network.diagnose(self.data.samples, rows, n_threads=self.threads)
+
     def state(self) -> dict[str, Any]:
         """All that changes from step to step."""
-        slots = [0, *self.optimizer.slots]
         return {
             **self._progress(),
-            "slots": [self.network.read(slot).in_core_order() for slot in slots],
+            "slots": [self.network.read(slot).in_core_order() for slot in self.slots],
             "seconds": monotonic() - self.began,
         }
 
@@ -315,7 +327,7 @@ class FirstOrderTraining(Training):
             or np.shape(state["permutation"]) != np.shape(own["permutation"])
         ):
             raise ValueError("it was not made by a training of this kind")
-        for slot, arrays in enumerate(state["slots"]):
+        for slot, arrays in zip(self.slots, state["slots"], strict=True):
             self.network.write(Blocks.from_core(arrays, self.network.hidden), slot)
         self.began -= state["seconds"]
         self._restore_progress(state)

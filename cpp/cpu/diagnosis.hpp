@@ -1,0 +1,88 @@
+// What tells of a network's health: numbers per layer, from a pass over a few rows that moves
+// nothing.
+#pragma once
+
+#include "training.hpp"
+
+namespace fastmlp {
+namespace {
+
+/// The spread of some weights, and of what was added to them since the last diagnosis. The weights
+/// are remembered for the next.
+template <class T>
+double change_ratio(const Layer<T>& layer) {
+  double sums[4] = {};  // of weights, their squares, changes, their squares
+  for (int64_t vector = 0; vector < layer.vectors(); ++vector) {
+    Vec<T> weight{}, weight_squares{}, change{}, change_squares{};
+    for (int64_t row = 0; row < layer.rows(); ++row) {
+      T* before = layer.weight.slot[kDiagnosed].at(vector, row);
+      const Vec<T> w = load(layer.weight.slot[0].at(vector, row)), d = w - load(before);
+      weight += w;
+      weight_squares += w * w;
+      change += d;
+      change_squares += d * d;
+      store(before, w);
+    }
+    sums[0] += double(sum<T>(weight));
+    sums[1] += double(sum<T>(weight_squares));
+    sums[2] += double(sum<T>(change));
+    sums[3] += double(sum<T>(change_squares));
+  }
+  const double n = double(layer.in) * double(layer.out) * double(layer.pieces);
+  const auto variance = [&](int first) {
+    const double mean = sums[first] / n;
+    return sums[first + 1] / n - mean * mean;
+  };
+  return variance(0) > 0 && variance(2) > 0 ? __builtin_sqrt(variance(2) / variance(0)) : 0;
+}
+
+/// The shares of units whose activation A is 0 in all rows, and is next to a limit in most.
+template <class A, class T>
+void count_units(const Panels<T>& a, int64_t rows, int64_t units, double* dead, double* saturated) {
+  int64_t n_dead = 0, n_saturated = 0;
+  for (int64_t first = 0; first < units; first += kLanes<T>) {
+    Vec<T> active{}, limited{};
+    for (int64_t row = 0; row < rows; ++row) {
+      const Vec<T> v = load(a.at(first / kLanes<T>, row));
+      active += select(v == Vec<T>{}, Vec<T>{}, splat<Vec<T>>(1));
+      limited += select(v < T(A::kLow), splat<Vec<T>>(1), Vec<T>{});
+      limited += select(v > T(A::kHigh), splat<Vec<T>>(1), Vec<T>{});
+    }
+    const int64_t lanes = units - first < kLanes<T> ? units - first : kLanes<T>;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      n_dead += A::kDies && active[lane] == 0;
+      n_saturated += 2 * limited[lane] > T(rows);
+    }
+  }
+  *dead = double(n_dead) / double(units);
+  *saturated = double(n_saturated) / double(units);
+}
+
+template <class T, class... A>
+void count_units(const Layer<T>& layer, const Panels<T>& a, int64_t rows, double* dead,
+                 double* saturated, List<A...>) {
+  using Count = void (*)(const Panels<T>&, int64_t, int64_t, double*, double*);
+  constexpr Count table[] = {count_units<A, T>...};
+  table[layer.hidden.activation](a, rows, layer.out, dead, saturated);
+}
+
+template <class T>
+void diagnose(Session<T>* s, const Data<T>& data, const Pass& pass, double* numbers) {
+  const Epoch made = run_job(s, data, pass, pass.n, static_cast<SolverOptions*>(nullptr), Epoch{});
+  const bool counts = made.counted > 0;  // else the rows' weights sum to zero
+  const UnitSums* unit = s->sums;
+  for (int l = 0; l < s->n_layers; ++l, numbers += kDiagnoses) {
+    const Layer<T>& layer = s->layers[l];
+    double squares = 0;
+    for (const UnitSums* end = unit + layer.units(); unit < end; ++unit)
+      squares += unit->squared_gradient;
+    numbers[0] = counts ? __builtin_sqrt(squares) : 0;
+    numbers[1] = change_ratio(layer);
+    numbers[2] = numbers[3] = 0;
+    if (counts && l + 1 < s->n_layers)
+      count_units(layer, s->layers[l + 1].input, pass.n, numbers + 2, numbers + 3, Activations{});
+  }
+}
+
+}  // namespace
+}  // namespace fastmlp
