@@ -14,9 +14,8 @@ from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Rows
 
 ALIASES = {"silu": "swish"}
 
-# the slot that holds the weights as they were at the last diagnosis, and the most rows of one
+# the slot that holds the weights as they were at the last diagnosis
 DIAGNOSED = 4
-MOST_DIAGNOSED_ROWS = 64
 
 ACTIVATION_NAMES = (*_native.ACTIVATIONS, *ALIASES)
 
@@ -279,7 +278,7 @@ class Network:
         return loss, Blocks.from_core(arrays, self.hidden)
 
     def diagnose(self, samples: Samples, order: Order, *, n_threads: int) -> Array:
-        """Look at the layers, over up to `MOST_DIAGNOSED_ROWS` rows; nothing is changed.
+        """Look at the layers, over up to 64 rows and a batch; nothing is changed.
 
         Returns
         -------

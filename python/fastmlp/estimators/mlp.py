@@ -25,6 +25,7 @@ from fastmlp.estimators.base import (
     check_data,
     check_sample_weight,
 )
+from fastmlp.estimators.constant import warn_of_nothing_learned
 from fastmlp.estimators.effect import warn_of_unused_parameters
 from fastmlp.estimators.fitted import FittedNetworkMixin, check_goes_on
 from fastmlp.estimators.scoring import find_scorer, has_scorer
@@ -212,6 +213,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         if isinstance(training, FirstOrderTraining):
             self._optimizer = training.optimizer
         self.__dict__.update(self._parameter_attributes(blocks))
+        if not incremental:
+            warn_of_nothing_learned(self, training)
         training.watchers.ended(training, blocks)
 
     def _begin(

@@ -370,7 +370,7 @@ MLP_PARAMETERS = {
         "bool",
         """Whether to record in each epoch, for each layer, what tells of the network's health:
         `diagnostics_`, which :func:`fastmlp.inspection.diagnose` makes words of. It is measured
-        after the epoch on its first rows, at most 64 and a batch; the model stays the same. Not
+        after the epoch on its first rows, at most 32 and a batch; the model stays the same. Not
         for 'lbfgs'.""",
         since=3,
     ),

@@ -140,6 +140,12 @@ class LbfgsTraining(Training):
 
     # --- what watchers may ask -------------------------------------------------------------------
 
+    @property
+    def had_time(self) -> bool:
+        """Whether a network that can learn would have learned something by now."""
+        converged = self.result is not None and self.result.success and not self.stopped
+        return converged or super().had_time
+
     def blocks(self) -> Blocks:
         """The parameters after the last iteration."""
         return self._unflat(self.point)

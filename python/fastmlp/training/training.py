@@ -14,6 +14,9 @@ from fastmlp.core.threads import n_threads
 from fastmlp.training.data import Data, Validation
 from fastmlp.training.interrupts import interruptible
 
+# Epochs or iterations. Fewer are those of a `max_iter` that was chosen for a quick look.
+_TIME_TO_LEARN = 10
+
 
 class Watcher:
     """What is told how training goes. Here nothing comes of it; a watcher overrides what it needs.
@@ -132,6 +135,7 @@ class Training(ABC):
         self.threads = n_threads(estimator.n_jobs)
         self.began = monotonic()
         self.deadline = np.inf  # of `max_time`, on the monotonic clock
+        self.was_interrupted = True  # until it has ended otherwise
 
     def run(self) -> Blocks:
         """Train; returns the parameters that the estimator takes over.
@@ -146,6 +150,7 @@ class Training(ABC):
             self.deadline = self.began + float(self.estimator.max_time)
         with interruptible(), self._telling_of_failures():
             self._train()
+            self.was_interrupted = False
         self.watchers.stopped(self)
         blocks = self._result()
         if not blocks.is_finite():
@@ -179,6 +184,11 @@ class Training(ABC):
     def epochs_made(self) -> float:
         """The same, with the share of an epoch at hand that was made."""
         return self.n_iter
+
+    @property
+    def had_time(self) -> bool:
+        """Whether a network that can learn would have learned something by now."""
+        return not self.was_interrupted and self.n_iter > _TIME_TO_LEARN
 
     @property
     def within_epoch(self) -> bool:
