@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings(
 posix = pytest.mark.skipif(os.name != "posix", reason="links, permissions, signals of POSIX")
 MUTATIONS = int(os.environ.get("FASTMLP_MUTATIONS", "200"))
 FOLDER = pathlib.Path(__file__).parent / "data"
-STORED = FOLDER / "model-v2.safetensors"  # of today's format
+STORED = FOLDER / "model-v3.safetensors"  # of today's format
 
 random = np.random.RandomState(0)
 X = random.normal(size=(60, 5))
@@ -750,6 +750,7 @@ def test_the_stored_file_of_each_format(version):
         "n_iter_no_change": 4,
         "random_state": 7,
         "checkpoint_every": 60.0 if version == 1 else 5,
+        "diagnostics": version >= 3,
     }
     assert estimator.classes_.tolist() == ["no", "perhaps", "yes, très"]
     assert [None if a is None else a.shape for a in estimator.activation_slopes_] == [(6,), None]

@@ -29,6 +29,13 @@ def _list_of(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(accepts(item) for item in value)
 
 
+def _are_diagnostics(value: Any) -> bool:
+    if not _list_of(_list_of(_list_of(_is_number)))(value):
+        return False
+    shapes = {(len(epoch), *map(len, epoch)) for epoch in value}
+    return len(shapes) <= 1 and all(length == 4 for shape in shapes for length in shape[1:])
+
+
 def _is_hidden_layer(value: Any) -> bool:
     rules = (option(*_native.ACTIVATIONS), real(0), integer(1), real(0, 1))
     return (
@@ -42,7 +49,7 @@ count = Rule(is_count, "a count")
 number = Rule(_is_number, "a number")
 numbers = Rule(_list_of(_is_number), "a list of numbers")
 vector = Rule(_is_vector, "an array with one axis")
-_table = Rule(_list_of(_list_of(_list_of(_is_number))), "a list of lists of lists of numbers")
+_diagnostics = Rule(_are_diagnostics, "four numbers for each layer of each epoch")
 _never = Rule(lambda value: False, "left out")
 _names = Rule(lambda value: _is_vector(value) and value.dtype == object, "an array of str")
 _arrays = Rule(_list_of(_is_array), "a list of arrays")
@@ -111,7 +118,7 @@ MLP_ATTRIBUTES = {
         "The best of `validation_scores_`; None without `early_stopping`.",
         optional=True,
     ),
-    "_diagnostics": Attribute(_table, optional=True),
+    "_diagnostics": Attribute(_diagnostics, optional=True),
     "diagnostics_": Attribute(
         _never,  # it is computed from the one above
         "dict of str to ndarray of shape (n_epochs, n_layers)",
