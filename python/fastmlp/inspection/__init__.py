@@ -2,7 +2,10 @@
 
 from fastmlp.inspection.activations import ActivationDisplay
 from fastmlp.inspection.curves import LossCurveDisplay
+from fastmlp.inspection.diagnosis import diagnose
 from fastmlp.inspection.feature_plane import plane
+from fastmlp.inspection.findings import Finding
+from fastmlp.inspection.gradient_flow import GradientFlowDisplay
 from fastmlp.inspection.gradients import check_gradients
 from fastmlp.inspection.landscape import LossLandscapeDisplay
 from fastmlp.inspection.network import NetworkDisplay
@@ -13,6 +16,8 @@ from fastmlp.inspection.weights import WeightsDisplay
 
 __all__ = [
     "ActivationDisplay",
+    "Finding",
+    "GradientFlowDisplay",
     "LayerStep",
     "LossCurveDisplay",
     "LossLandscapeDisplay",
@@ -21,6 +26,7 @@ __all__ = [
     "UnitsDisplay",
     "WeightsDisplay",
     "check_gradients",
+    "diagnose",
     "explain_step",
     "plane",
     "training_path",

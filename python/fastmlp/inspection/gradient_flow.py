@@ -1,0 +1,146 @@
+"""How gradients flow through the layers as a network learns."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastmlp.core.typing import Array
+from fastmlp.estimators.classifier import MLPClassifier
+from fastmlp.estimators.regressor import MLPRegressor
+from fastmlp.inspection.style import SEQUENTIAL, check_plot_support
+
+
+class GradientFlowDisplay:
+    """The norm of each layer's gradient over the epochs, on a logarithmic scale.
+
+    Lines that lie apart by orders of magnitude are gradients that vanish or explode on their way
+    back through the layers (Glorot & Bengio, "Understanding the difficulty of training deep
+    feedforward neural networks", AISTATS 2010).
+
+    It is recommended to use :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    gradient_norm : ndarray of shape (n_epochs, n_layers)
+        The norms; the output layer's are the last.
+    estimator_name : str, default=None
+        Name of the estimator, the title of the plot.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes.
+    figure_ : matplotlib Figure
+        Their figure.
+    lines_ : list of matplotlib Line2D
+        One per layer.
+
+    See Also
+    --------
+    diagnose : Looks for what keeps a network from learning.
+
+    Examples
+    --------
+    >>> from fastmlp import MLPClassifier
+    >>> from fastmlp.inspection import GradientFlowDisplay
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = MLPClassifier((8, 8), learning_rate_init=0.01, diagnostics=True, random_state=0)
+    >>> display = GradientFlowDisplay.from_estimator(clf.fit(X, y))  # doctest: +SKIP
+    """
+
+    def __init__(self, gradient_norm: Array, *, estimator_name: str | None = None) -> None:
+        self.gradient_norm = gradient_norm
+        self.estimator_name = estimator_name
+
+    def plot(
+        self, ax: Any = None, *, name: str | None = None, curve_kwargs: dict[str, Any] | None = None
+    ) -> Self:
+        """Plot the norms.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            The axes to plot on; None makes new ones.
+        name : str, default=None
+            The title; None is `estimator_name`.
+        curve_kwargs : dict, default=None
+            Arguments of matplotlib's `plot` for all lines.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ImportError
+            matplotlib is not installed.
+        """
+        check_plot_support(f"{type(self).__name__}.plot")
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots()
+        norms = np.asarray(self.gradient_norm)
+        epochs = np.arange(1, len(norms) + 1)
+        colours = plt.get_cmap(SEQUENTIAL)(np.linspace(0, 0.85, norms.shape[1]))
+        self.lines_ = []
+        for layer, colour in enumerate(colours):
+            # a logarithm has no place for 0
+            norm = np.where(norms[:, layer] > 0, norms[:, layer], np.nan)
+            label = f"layer {layer + 1}"
+            style = {"color": colour, "label": label, **(curve_kwargs or {})}
+            self.lines_ += ax.plot(epochs, norm, **style)
+        ax.set(xlabel="Epoch", ylabel="Norm of the gradient", yscale="log")
+        title = self.estimator_name if name is None else name
+        if title is not None:
+            ax.set_title(title)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: MLPClassifier | MLPRegressor,
+        *,
+        ax: Any = None,
+        name: str | None = None,
+        curve_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
+        """Plot the norms that a fit with ``diagnostics=True`` has recorded.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier or MLPRegressor
+            Fitted with `diagnostics`.
+        ax : matplotlib Axes, default=None
+            The axes to plot on; None makes new ones.
+        name : str, default=None
+            The title; None is the name of the estimator's class.
+        curve_kwargs : dict, default=None
+            Arguments of matplotlib's `plot` for all lines.
+
+        Returns
+        -------
+        GradientFlowDisplay
+
+        Raises
+        ------
+        ValueError
+            The fit has recorded no diagnostics.
+        ImportError
+            matplotlib is not installed.
+        NotFittedError
+            The estimator is not fitted.
+        """
+        check_plot_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(estimator)
+        diagnostics = getattr(estimator, "diagnostics_", None)
+        if diagnostics is None:
+            raise ValueError(
+                f"The {type(estimator).__name__} has no diagnostics_: fit it with diagnostics=True."
+            )
+        display = cls(diagnostics["gradient_norm"], estimator_name=type(estimator).__name__)
+        return display.plot(ax, name=name, curve_kwargs=curve_kwargs)
