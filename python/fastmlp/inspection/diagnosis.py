@@ -19,6 +19,8 @@ from fastmlp.inspection.findings import Finding, Findings
 _USUAL_RATE = {"sgd": 0.01, "adagrad": 0.01, "adadelta": 1.0}
 _USUAL_RATE_OF_OTHERS = 0.001
 
+_TINY = float(np.finfo(np.float64).tiny)
+
 # what a network learns with in most cases
 _RECIPE = {
     "activation": "relu",
@@ -31,6 +33,7 @@ _RECIPE = {
     "dropout": 0.0,
     "max_norm": None,
     "weight_decay": 0.01,
+    "clip_norm": None,
 }
 
 
@@ -167,9 +170,9 @@ def _exchanged(evidence: Evidence, names: tuple[str, ...], new: str) -> str | tu
 def _dead(evidence: Evidence, found: Findings) -> Finding | None:
     shares = [
         float((a == 0).all(axis=0).mean()) if hidden.activation == "relu" else 0.0
-        for hidden, a in zip(evidence.hidden, evidence.activations, strict=False)
+        for hidden, a in zip(evidence.hidden, evidence.now.activations, strict=False)
     ]
-    if max(shares, default=0) < 0.5:
+    if _is_explained(evidence, found) or max(shares, default=0) < 0.5:
         return None
     layer = int(np.argmax(shares))
     remedy: dict[str, Any] = {
@@ -184,10 +187,10 @@ def _dead(evidence: Evidence, found: Findings) -> Finding | None:
 def _saturation(evidence: Evidence, found: Findings) -> Finding | None:
     middles = {"tanh": (0.0, 1.0), "logistic": (0.5, 0.5)}  # and how far the limits are from it
     shares = []
-    for hidden, a in zip(evidence.hidden, evidence.activations, strict=False):
+    for hidden, a in zip(evidence.hidden, evidence.now.activations, strict=False):
         middle, above = middles.get(hidden.activation, (0.0, np.inf))
         shares.append(float(((np.abs(a - middle) > 0.97 * above).mean(axis=0) > 0.5).mean()))
-    if max(shares, default=0) < 0.5:
+    if _is_explained(evidence, found) or max(shares, default=0) < 0.5:
         return None
     layer = int(np.argmax(shares))
     remedy: dict[str, Any] = {
@@ -206,13 +209,16 @@ def _saturation(evidence: Evidence, found: Findings) -> Finding | None:
 
 
 def _vanishing(evidence: Evidence, found: Findings) -> Finding | None:
-    norms = evidence.gradient_norms
+    norms = min(
+        (evidence.now.gradient_norms, evidence.first.gradient_norms),
+        key=lambda norms: norms[0] / max(norms[-1], _TINY),
+    )
     first, last = float(norms[0]), float(norms[-1])
-    if _names(found) & {"dead units"} or not first < 1e-3 * last:
+    if _is_explained(evidence, found) or not 0 < first < 1e-3 * last:
         return None
     remedy: dict[str, Any] = {"activation": "relu", "init": "auto"}
     activation, init = evidence.estimator.activation, evidence.estimator.init
-    if activation == "relu" and init == "auto":
+    if activation == "relu" and isinstance(init, str) and init == "auto":
         remedy = {"activation": "selu"}
     text = (
         f"The first layer's gradient is {first / last:.2g} times as long as that of the last of "
@@ -222,15 +228,22 @@ def _vanishing(evidence: Evidence, found: Findings) -> Finding | None:
 
 
 def _exploding(evidence: Evidence, found: Findings) -> Finding | None:
-    ratios = evidence.gradient_norms / max(evidence.output_error(), np.finfo(np.float64).tiny)
+    then, now = (
+        look.gradient_norms / max(look.output_error, _TINY)
+        for look in (evidence.first, evidence.now)
+    )
+    ratios = then if then.max() > now.max() else now
     layer = int(np.argmax(ratios))
     ratio = float(ratios[layer])
-    if _names(found) & {"inputs not scaled"} or ratio < 1e3:
+    if _is_explained(evidence, found) or ratio < 1e3:
         return None
     remedy: dict[str, Any] = {"init": "auto"}
     if evidence.estimator.solver != "lbfgs":
-        remedy["clip_norm"] = 1.0
-    text = f"The gradient of layer {layer} is {ratio:.3g} times as long as the outputs' error."
+        remedy |= {"clip_norm": 1.0, **_tamed_rate(evidence)}
+    when = "At the start" if ratios is then else "By now"
+    text = (
+        f"{when} the gradient of layer {layer} is {ratio:.3g} times as long as the outputs' error."
+    )
     return Finding("gradients explode", text, ratio, layer=layer, remedy=remedy)
 
 
@@ -249,17 +262,17 @@ def _tamed_rate(evidence: Evidence) -> dict[str, float]:
 
 def _rate_too_high(evidence: Evidence, found: Findings) -> Finding | None:
     curve = evidence.curve
-    if evidence.estimator.solver == "lbfgs" or len(curve) < 2:
+    if evidence.estimator.solver == "lbfgs" or len(curve) < 2 or _is_scaling_found(found):
         return None
     ratios, text, number, at = evidence.update_ratios, "", 0.0, 0
     best, worst = float(curve.min()), int(np.argmax(curve))
-    scaled = not _names(found) & {"inputs not scaled", "targets not scaled"}
+    usual = max(evidence.constant, evidence.first.loss)
     if len(ratios) and ratios.max() > 0.1:
         at, number = int(np.argmax(ratios.max(axis=1))), float(ratios.max())
         text = f"A step changed the weights of a layer by {number:.2g} of their spread."
-    elif scaled and curve[0] > 10 * evidence.constant:
-        number = float(curve[0] / evidence.constant)
-        text = f"In the first epoch the loss was {number:.3g} times that of the best constant."
+    elif curve[0] > 10 * usual and _tamed_rate(evidence):
+        number = float(curve[0] / usual)
+        text = f"In the first epoch the loss rose to {number:.3g} times what it was before."
     elif curve[worst] > 2 * curve[0]:
         at, number = worst, float(curve[worst] / curve[0])
         text = f"The loss rose to {number:.3g} times that of the first epoch."
@@ -286,12 +299,11 @@ def _is_rough(evidence: Evidence) -> bool:
 
 def _rate_too_low(evidence: Evidence, found: Findings) -> Finding | None:
     curve, ratios = evidence.curve, evidence.update_ratios
-    explained = {"targets not scaled", "inputs not scaled", "dead units", "gradients vanish"}
     if (
         evidence.estimator.solver == "lbfgs"
         or len(curve) < 10
         or evidence.loss < 0.5 * evidence.constant
-        or _names(found) & {*explained, "saturation", "rate too high"}
+        or found
     ):
         return None
     progress = float(1 - curve[-1] / curve[0])
@@ -346,7 +358,8 @@ def _nothing(evidence: Evidence, found: Findings) -> Finding | None:
         for name, value in _RECIPE.items()
         if not is_default(getattr(evidence.estimator, name), value)
     }
-    remedy = remedy or {"max_iter": 10 * evidence.estimator.max_iter}
+    if evidence.estimator.n_iter_ >= evidence.estimator.max_iter:
+        remedy["max_iter"] = max(200, 2 * evidence.estimator.max_iter)
     return Finding("learned nothing", text, loss / constant, remedy=remedy)
 
 
@@ -358,7 +371,9 @@ def _balance(evidence: Evidence, found: Findings) -> Finding | None:
     if len(counts) < 2 or counts.min() == 0 or counts.max() < 5 * counts.min():
         return None
     rarest = int(np.argmin(counts))
-    recall = float((e._decide(evidence.activations[-1])[labels == rarest] == rarest).mean())
+    recall = float(
+        (evidence.fitted._decide(evidence.now.activations[-1])[labels == rarest] == rarest).mean()
+    )
     if recall >= 0.5:
         return None
     text = (
@@ -368,8 +383,13 @@ def _balance(evidence: Evidence, found: Findings) -> Finding | None:
     return Finding("classes out of balance", text, recall, remedy={"class_weight": "balanced"})
 
 
-def _names(found: Findings) -> set[str]:
-    return {finding.kind for finding in found}
+def _is_scaling_found(found: Findings) -> bool:
+    return any(finding.scaler is not None for finding in found)
+
+
+def _is_explained(evidence: Evidence, found: Findings) -> bool:
+    """Whether there is nothing to explain by units and gradients, or the scale explains them."""
+    return evidence.has_learned or _is_scaling_found(found)
 
 
 # in the order in which one explains another
