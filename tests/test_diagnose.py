@@ -1,6 +1,6 @@
 """What is recorded of layers and epochs, and what a diagnosis makes of a network."""
 
-import warnings
+import pickle
 
 import matplotlib
 import numpy as np
@@ -9,13 +9,15 @@ from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_digits, load_iris, make_classification, make_moons
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler, scale
+from sklearn.preprocessing import scale
 
 from fastmlp import MLPClassifier, MLPRegressor, load
+from fastmlp.core.network import Network
 from fastmlp.estimators.base import Labels
 from fastmlp.estimators.constant import constant_loss
-from fastmlp.inspection import Finding, GradientFlowDisplay, diagnose
+from fastmlp.inspection import GradientFlowDisplay, diagnose
 
 from . import reference
 
@@ -26,14 +28,23 @@ matplotlib.use("agg")
 
 digits, digit = load_digits(return_X_y=True)
 digits, digit = digits[:600] / 16, digit[:600]
-iris, flower = load_iris(return_X_y=True)
-flowers = scale(iris)
+flowers, flower = load_iris(return_X_y=True)
+flowers = scale(flowers)
 patients, progression = load_diabetes(return_X_y=True)
-patients, progression = scale(patients), scale(progression)
+patients, raw_progression, progression = scale(patients), progression, scale(progression)
+moons, moon = make_moons(600, noise=0.25, random_state=0)
+few_moons = np.r_[np.flatnonzero(moon == 0), np.flatnonzero(moon == 1)[:12]]
+noisy, noisy_class = make_classification(300, 20, n_informative=5, flip_y=0.2, random_state=0)
 
 
 def bits(estimator):
     return [array.tobytes() for array in (*estimator.coefs_, *estimator.intercepts_)]
+
+
+def same(ours, theirs):
+    return all(np.array_equal(ours[name], theirs[name]) for name in ours) and ours.keys() == (
+        theirs.keys()
+    )
 
 
 # --- diagnostics ---------------------------------------------------------------------------------
@@ -42,44 +53,325 @@ def bits(estimator):
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "prelu", ("maxout", "relu")])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_diagnostics_are_those_of_the_oracle(activation, dtype):
-    """Over one step: its rows are the sample."""
-    parameters = {"hidden_layer_sizes": (5, 4), "activation": activation, "alpha": 0.1}
-    X, y = flowers[40:72].astype(dtype) * 3, flower[40:72]
-    order = np.arange(32)
-    np.random.RandomState(1).shuffle(order)
-    start = MLPClassifier(**parameters, random_state=0, solver="sgd", learning_rate_init=1e-9)
-    start.fit(X, y, X_val=None)
-    model = clone(start).set_params(
-        max_iter=1, diagnostics=True, learning_rate_init=0.5, warm_start=True, shuffle=False,
-        init=start.coefs_ and [a for pair in zip(start.coefs_, start.intercepts_, strict=True)
-                               for a in pair],
+    """Over an epoch of one step, whose rows are the sample."""
+    X, y = flowers[60:92].astype(dtype) * 9, flower[80:112]
+    start = MLPClassifier(
+        (9, 4), activation, alpha=0.1, max_iter=1, random_state=0, shuffle=False, solver="sgd",
+        learning_rate_init=1e-9,
     ).fit(X, y)  # fmt: skip
-    found = model.diagnostics_
-    blocks = [a.astype(float) for pair in zip(model.coefs_, model.intercepts_, strict=True)
-              for a in pair]  # fmt: skip
-    blocks += [a.astype(float) for a in getattr(model, "activation_slopes_", []) if a is not None]
-    Y = (y[:, None] == np.unique(y)).astype(float)
-    if Y.shape[1] == 2:
-        Y = Y[:, 1:]
-    gradient = reference.gradient(
-        blocks, model._hidden_layers, model._trained_loss, X.astype(float), Y, np.ones(32), 0.1
+    layers = zip(start.coefs_, start.intercepts_, strict=True)
+    model = clone(start).set_params(
+        learning_rate_init=0.5,
+        diagnostics=True,
+        init=[array for layer in layers for array in layer],
     )
-    slopes = iter(gradient[6:])
-    squares = [(gradient[2 * i] ** 2).sum() + (gradient[2 * i + 1] ** 2).sum() for i in range(3)]
-    if activation == "prelu":
-        squares = [s + (next(slopes) ** 2).sum() if i < 2 else s for i, s in enumerate(squares)]
+    found = model.fit(X, y).diagnostics_
+
+    blocks = [a.astype(float) for a in model._blocks().in_core_order()]
+    network = model._hidden_layers, model._trained_loss, X.astype(float)
+    gradient = reference.gradient(blocks, *network[:2], X.astype(float),
+                                  (y[:, None] == 2).astype(float), np.ones(32), 0.1)  # fmt: skip
+    squares = [(array**2).sum() for array in gradient]
+    norms = np.sqrt([squares[2 * i] + squares[2 * i + 1] for i in range(3)])
+    for i, square in enumerate(squares[6:]):
+        norms[i] = np.hypot(norms[i], np.sqrt(square))
     rtol = 1e-4 if dtype == np.float32 else 1e-10
-    np.testing.assert_allclose(found["gradient_norm"], [np.sqrt(squares)], rtol=rtol)
+    np.testing.assert_allclose(found["gradient_norm"], [norms], rtol=rtol)
     ratios = [np.std(b - a) / np.std(b) for a, b in zip(start.coefs_, model.coefs_, strict=True)]
     np.testing.assert_allclose(found["update_ratio"], [ratios], rtol=1e-3)
+
+    dead, saturated = [], []
     outputs = reference.hidden_outputs(blocks, model._hidden_layers, X.astype(float))
-    names = [layer.activation for layer in model._hidden_layers]
-    dead = [(a == 0).all(axis=0).mean() if n == "relu" else 0 for n, a in zip(names, outputs)]
-    low_high = {"tanh": (-0.97, 0.97), "logistic": (0.015, 0.985)}
-    saturated = [
-        (((a < low) | (a > high)).mean(axis=0) > 0.5).mean()
-        for n, a in zip(names, outputs)
-        for low, high in [low_high.get(n, (-np.inf, np.inf))]
-    ]
+    for layer, a in zip(model._hidden_layers, outputs, strict=True):
+        limits = {"tanh": (-0.97, 0.97), "logistic": (0.015, 0.985)}
+        low, high = limits.get(layer.activation, (-np.inf, np.inf))
+        dead.append((a == 0).all(axis=0).mean() if layer.activation == "relu" else 0)
+        saturated.append((((a < low) | (a > high)).mean(axis=0) > 0.5).mean())
     assert found["dead"].tolist() == [[*dead, 0]]
     assert found["saturated"].tolist() == [[*saturated, 0]]
+    if activation in ("tanh", "logistic"):
+        assert sum(saturated) > 0
+
+
+@pytest.mark.parametrize("parameters", [
+    {}, {"early_stopping": True}, {"dropout": 0.3}, {"clip_norm": 0.5}, {"batch_size": 7},
+    {"solver": "sgd", "shuffle": False}, {"activation": ("tanh", "prelu")}, {"n_jobs": 2},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("form", [np.asarray, csr_matrix])
+def test_the_model_is_the_same_with_diagnostics(parameters, form):
+    plain = MLPClassifier((6, 5), max_iter=5, random_state=0, **parameters)
+    watched = clone(plain).set_params(diagnostics=True)
+    X = form(flowers)
+    assert bits(watched.fit(X, flower)) == bits(plain.fit(X, flower))
+    assert watched.loss_curve_ == plain.loss_curve_
+    assert {found.shape for found in watched.diagnostics_.values()} == {(watched.n_iter_, 3)}
+    assert not hasattr(plain, "diagnostics_")
+
+
+def test_diagnostics_go_on_and_are_kept(tmp_path):
+    clf = MLPClassifier((6, 5), diagnostics=True, random_state=0)
+    for _ in range(3):
+        clf.partial_fit(flowers, flower, classes=[0, 1, 2])
+    assert clf.diagnostics_["dead"].shape == (3, 3)
+    clf.save(tmp_path / "model")
+    for copy in (load(tmp_path / "model"), pickle.loads(pickle.dumps(clf))):
+        assert same(copy.diagnostics_, clf.diagnostics_)
+        copy.partial_fit(flowers, flower)
+        assert copy.diagnostics_["dead"].shape == (4, 3)
+    assert clf.diagnostics_["dead"].shape == (3, 3)
+    clf.set_params(diagnostics=False).partial_fit(flowers, flower)
+    assert clf.diagnostics_["dead"].shape == (3, 3)
+    assert not hasattr(clf.fit(flowers, flower), "diagnostics_")
+
+
+@pytest.mark.parametrize("epochs", [1, 4])
+def test_a_resumed_fit_has_the_same_diagnostics(epochs, tmp_path, monkeypatch):
+    """Also where it was stopped amid an epoch, of which the weights at its beginning are needed."""
+    clf = MLPClassifier((6,), max_iter=8, batch_size=20, diagnostics=True, random_state=0)
+    whole = clone(clf).fit(flowers, flower)
+    clf.set_params(checkpoint=tmp_path / "fit", checkpoint_every=1)
+
+    class Stop(Exception):
+        pass
+
+    train = Network.train
+
+    def stop(network, samples, order, epoch, options):
+        """Three steps of the epoch, and an error as of a signal's handler."""
+        if network.steps >= epochs * 8 and epoch.rows == 0:
+            reached, _ = train(network, samples, order[:60], epoch, options)
+            return reached, Stop()
+        return train(network, samples, order, epoch, options)
+
+    monkeypatch.setattr(Network, "train", stop)
+    with pytest.raises(Stop):
+        clone(clf).fit(flowers, flower)
+    monkeypatch.undo()
+    resumed = clone(clf).fit(flowers, flower)
+    assert bits(resumed) == bits(whole)
+    assert same(resumed.diagnostics_, whole.diagnostics_)
+
+
+def test_diagnostics_of_rows_that_count_for_nothing():
+    weight = np.r_[np.zeros(75), np.ones(75)]
+    clf = MLPClassifier((5,), max_iter=2, shuffle=False, diagnostics=True, random_state=0)
+    found = clf.fit(flowers, flower, weight).diagnostics_
+    assert not found["gradient_norm"].any()
+    assert found["update_ratio"].all()
+
+
+def test_lbfgs_has_no_diagnostics():
+    with pytest.raises(ValueError, match="diagnostics are for first-order solvers"):
+        MLPClassifier(solver="lbfgs", diagnostics=True).fit(flowers, flower)
+
+
+# --- fits that learned nothing -------------------------------------------------------------------
+
+LOSSES = [("log_loss", 1), ("squared_error", 1), ("hinge", 1), ("squared_error", 0),
+          ("absolute_error", 0), ("huber", 0), ("quantile", 0), ("poisson", 0),
+          ("gamma", 0)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("loss", "classifies"), LOSSES)
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("weighs", [False, True])
+def test_the_best_constant_is_what_a_network_without_inputs_finds(
+    loss, classifies, several, weighs
+):
+    Estimator = MLPClassifier if classifies else MLPRegressor
+    values = patients[:150, :2] - patients.min() + 0.1
+    y = (flower if several else (flower > 0)) if classifies else values[:, : 1 + several]
+    weight = np.random.RandomState(0).uniform(0.1, 2, 150) if weighs else None
+    model = Estimator(hidden_layer_sizes=(), loss=loss, solver="lbfgs", alpha=0, tol=1e-9)
+    if loss == "quantile":
+        model.set_params(quantile=0.3)
+    y = y.ravel() if y.ndim == 2 and not several else y
+    model.fit(np.zeros((150, 1)), y, weight)
+    samples = model._make_data(np.zeros((150, 1)), y, weight, float, Labels.SUBSET).samples
+    found = constant_loss(model, samples)
+    assert found == pytest.approx(model.loss_, rel=2e-2 if loss == "huber" else 1e-4)
+
+
+DISEASED = {
+    "rate": lambda: (MLPClassifier((64, 64, 64), solver="sgd", learning_rate_init=1.0),
+                     digits * 16, digit),
+    "twelve logistic layers": lambda: (MLPClassifier((32,) * 12, "logistic"), digits, digit),
+    "targets": lambda: (MLPRegressor(early_stopping=True), patients, 1e5 * raw_progression),
+    "lbfgs": lambda: (MLPClassifier((5,), solver="lbfgs", init=lambda shape, rng: np.zeros(shape)
+                                    if len(shape) == 2 else np.full(shape, -1.0)),
+                      flowers, flower),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("disease", DISEASED)
+def test_a_fit_that_learned_nothing_says_so_once(disease):
+    estimator, X, y = DISEASED[disease]()
+    estimator.set_params(random_state=0)
+    with pytest.warns(UserWarning, match="has learned nothing: .*diagnose") as caught:
+        estimator.fit(X, y)
+    texts = [w for w in caught if "learned nothing" in str(w.message)]
+    assert len(texts) == 1
+    assert texts[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("error:The MLP.* has learned nothing")
+@pytest.mark.parametrize("fit", [
+    lambda: MLPClassifier(max_iter=3, learning_rate_init=1.0).fit(digits, digit),  # a quick look
+    lambda: MLPClassifier(max_time=1e-9, learning_rate_init=1.0).fit(digits, digit),
+    lambda: MLPClassifier(max_iter=12).fit(flowers, np.zeros(150)),  # there is nothing to learn
+    lambda: MLPRegressor(max_iter=12).fit(flowers, np.full(150, 0.1)),
+    lambda: MLPClassifier(loss="perceptron", max_iter=20).fit(digits, digit),
+    lambda: MLPClassifier(learning_rate_init=1.0).partial_fit(digits, digit, classes=digit),
+    lambda: MLPRegressor(early_stopping=True).fit(patients, progression),
+])  # fmt: skip
+def test_other_fits_do_not(fit):
+    fit()
+
+
+# --- diagnose ------------------------------------------------------------------------------------
+
+
+def scattered(deviation, bias=0.0):
+    def init(shape, rng):
+        return rng.normal(size=shape) * deviation if len(shape) == 2 else np.full(shape, bias)
+
+    return init
+
+
+# kind: the network made ill in this way alone, and its data
+ILL = {
+    "gradients vanish": (MLPClassifier((32,) * 12, "logistic"), digits, digit),
+    "gradients explode": (
+        MLPClassifier((64,) * 6, init=scattered(1.5), max_iter=30),
+        digits,
+        digit,
+    ),
+    "dead units": (MLPClassifier((30, 30), init=scattered(0.1, -3)), digits, digit),
+    "saturation": (MLPClassifier((50,), "tanh", init=scattered(5), max_iter=100), digits, digit),
+    "rate too high": (
+        MLPClassifier((64,) * 3, solver="sgd", learning_rate_init=1.0),
+        digits,
+        digit,
+    ),
+    "rate too low": (MLPClassifier((50,), learning_rate_init=1e-6), digits, digit),
+    "overfitting": (
+        MLPClassifier(max_iter=300, tol=0, n_iter_no_change=300),
+        *(noisy[:100], noisy_class[:100], noisy[100:], noisy_class[100:]),
+    ),
+    "inputs not scaled": (MLPClassifier((50,)), flowers * [1, 1000, 1, 1], flower),
+    "targets not scaled": (MLPRegressor(early_stopping=True), patients, 1e5 * raw_progression),
+    "learned nothing": (MLPClassifier((50,), alpha=1e5), digits, digit),
+    "classes out of balance": (MLPClassifier((20,)), moons[few_moons], moon[few_moons]),
+}
+
+
+def fitted(estimator, X, y, *validation):
+    return estimator.fit(X, y, **dict(zip(("X_val", "y_val"), validation, strict=False)))
+
+
+@pytest.mark.parametrize("diagnostics", [False, True])
+@pytest.mark.parametrize("kind", ILL)
+def test_what_ails_a_network_is_found_and_cured(kind, diagnostics):
+    estimator, *data = ILL[kind]
+    X, y = data[:2]
+    ill = fitted(clone(estimator).set_params(random_state=0, diagnostics=diagnostics), *data)
+    findings = diagnose(ill, X, y)
+    assert kind in [finding.kind for finding in findings]
+    assert kind in repr(findings)
+    finding = findings[[finding.kind for finding in findings].index(kind)]
+    assert np.isfinite(finding.number)
+    assert f"{finding}" == f"{kind}: {finding.text} Remedy: {finding._remedy_in_words()}."
+
+    cured = finding.apply(ill)
+    assert not hasattr(cured, "coefs_")
+    fitted(cured, *data)
+    if isinstance(cured, Pipeline):
+        inner, X = cured[-1], cured[:-1].transform(X)
+    elif isinstance(cured, TransformedTargetRegressor):
+        inner, y = cured.regressor_, cured.transformer_.transform(y[:, None])[:, 0]
+    else:
+        inner = cured
+    assert kind not in [finding.kind for finding in diagnose(inner, X, y)]
+    if kind == "overfitting":
+        assert min(inner.validation_loss_curve_) < ill.validation_loss_curve_[-1]
+    elif kind == "classes out of balance":
+        rare = data[1] == 1
+        assert inner.score(X[rare], y[rare]) > 0.8
+    else:
+        assert inner.score(X, y) > max(0.45, ill.score(*data[:2]))
+
+
+HEALTHY = {
+    "digits": (MLPClassifier((50,)), digits, digit),
+    "digits in float32": (MLPClassifier((50, 30), batch_size=32), digits.astype("f"), digit),
+    "digits as they come": (MLPClassifier((50,)), digits * 16, digit),
+    "sparse": (MLPClassifier((50,)), csr_matrix(digits), digit),
+    "tanh": (MLPClassifier((50,), "tanh"), digits, digit),
+    "logistic": (MLPClassifier((50,), "logistic"), digits, digit),
+    "deep": (MLPClassifier((64,) * 6, init="auto"), digits, digit),
+    "selu": (MLPClassifier((64,) * 6, "selu", init="auto"), digits, digit),
+    "maxout": (MLPClassifier((30,), "maxout"), digits, digit),
+    "linear": (MLPClassifier(()), digits, digit),
+    "sgd": (MLPClassifier((50,), solver="sgd", learning_rate_init=0.1), digits, digit),
+    "lbfgs": (MLPClassifier((20,), "tanh", solver="lbfgs"), digits, digit),
+    "dropout": (MLPClassifier((100,), dropout=0.3), digits, digit),
+    "hinge": (MLPClassifier((30,), loss="hinge"), digits, digit),
+    "cosine": (MLPClassifier((50,), learning_rate="cosine", max_iter=50), digits, digit),
+    "validated": (MLPClassifier((50,)), digits[:400], digit[:400], digits[400:], digit[400:]),
+    "iris": (MLPClassifier((20,), max_iter=500), flowers, flower),
+    "moons": (MLPClassifier((30, 30), max_iter=400), moons, moon),
+    "multilabel": (MLPClassifier((50,)), patients, (patients[:, :3] > 0).astype(int)),
+    "regression": (MLPRegressor(hidden_layer_sizes=(50,)), patients, progression),
+    "huber": (MLPRegressor("huber", (50,)), patients, progression),
+    "poisson": (MLPRegressor("poisson", (30,)), patients,
+                np.random.RandomState(0).poisson(np.exp(patients[:, 2]))),
+    "outputs": (MLPRegressor(hidden_layer_sizes=(50,)), patients,
+                np.c_[progression, patients[:, 0]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_nothing_is_found_in_healthy_networks(name):
+    estimator, *data = HEALTHY[name]
+    for seed in range(2):
+        model = clone(estimator).set_params(random_state=seed)
+        model.set_params(diagnostics=model.solver != "lbfgs")
+        findings = diagnose(fitted(model, *data), *data[:2])
+        assert findings == []
+        assert repr(findings) == "nothing found"
+
+
+def test_what_cannot_be_diagnosed():
+    with pytest.raises(TypeError, match="must be an MLPClassifier or MLPRegressor"):
+        diagnose(Pipeline([("mlp", MLPClassifier())]), flowers, flower)
+    with pytest.raises(NotFittedError):
+        diagnose(MLPClassifier(), flowers, flower)
+    clf = MLPClassifier((5,), max_iter=2).fit(flowers, flower)
+    before = clf.__dict__.copy()
+    diagnose(clf, np.repeat(flowers, 40, axis=0), np.repeat(flower, 40))
+    assert clf.__dict__ == before
+    with pytest.raises(ValueError, match="features"):
+        diagnose(clf, flowers[:, :2], flower)
+
+
+# --- GradientFlowDisplay -------------------------------------------------------------------------
+
+
+def test_gradient_flow():
+    clf = MLPClassifier((6, 5), max_iter=4, diagnostics=True, random_state=0).fit(flowers, flower)
+    display = GradientFlowDisplay.from_estimator(clf)
+    norms = clf.diagnostics_["gradient_norm"]
+    assert np.array_equal(display.gradient_norm, norms)
+    assert display.ax_.get_yscale() == "log"
+    assert display.ax_.get_title() == "MLPClassifier"
+    assert display.figure_ is display.ax_.figure
+    assert [line.get_ydata().tolist() for line in display.lines_] == norms.T.tolist()
+    again = display.plot(display.ax_, name="flow", curve_kwargs={"linewidth": 3})
+    assert again is display
+    assert {line.get_linewidth() for line in display.lines_} == {3}
+    assert display.ax_.get_title() == "flow"
+    matplotlib.pyplot.close("all")
+    with pytest.raises(ValueError, match="fit it with diagnostics=True"):
+        GradientFlowDisplay.from_estimator(MLPClassifier((5,), max_iter=1).fit(flowers, flower))
+    with pytest.raises(NotFittedError):
+        GradientFlowDisplay.from_estimator(MLPClassifier())

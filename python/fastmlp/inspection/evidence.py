@@ -97,8 +97,8 @@ class Evidence:
 
     @property
     def has_learned(self) -> bool:
-        """Whether four fifths of what the best constant leaves are learned."""
-        return self.loss < 0.2 * self.constant
+        """Whether the loss is less than half of what the best constant leaves."""
+        return self.loss < 0.5 * self.constant
 
 
 def evidence_of(estimator: MLPClassifier | MLPRegressor, X: Any, y: Any) -> Evidence:
