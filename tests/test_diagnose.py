@@ -54,7 +54,8 @@ def same(ours, theirs):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_diagnostics_are_those_of_the_oracle(activation, dtype):
     """Over an epoch of one step, whose rows are the sample."""
-    X, y = flowers[60:92].astype(dtype) * 9, flower[80:112]
+    size = 30 if activation in ("tanh", "logistic") else 3
+    X, y = size * flowers[60:92].astype(dtype), flower[80:112]
     start = MLPClassifier(
         (9, 4), activation, alpha=0.1, max_iter=1, random_state=0, shuffle=False, solver="sgd",
         learning_rate_init=1e-9,
@@ -189,7 +190,7 @@ def test_the_best_constant_is_what_a_network_without_inputs_finds(
     model.fit(np.zeros((150, 1)), y, weight)
     samples = model._make_data(np.zeros((150, 1)), y, weight, float, Labels.SUBSET).samples
     found = constant_loss(model, samples)
-    assert found == pytest.approx(model.loss_, rel=2e-2 if loss == "huber" else 1e-4)
+    assert found == pytest.approx(model.loss_, rel=0.03 if loss in ("huber", "hinge") else 1e-4)
 
 
 DISEASED = {
