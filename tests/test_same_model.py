@@ -11,7 +11,9 @@ from sklearn import datasets, neural_network
 
 import fastmlp
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:The MLP.* has learned nothing"
+)
 
 ACTIVATIONS = ["identity", "logistic", "tanh", "relu"]
 

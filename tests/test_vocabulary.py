@@ -1036,6 +1036,7 @@ NEW = {
     "max_time": (5.0, 0, -1, np.nan, "x"),
     "checkpoint": (os.path.join(tempfile.gettempdir(), f"fastmlp-test-{os.getpid()}"), 3, b"x"),
     "checkpoint_every": (2, 0, -1, 0.0, np.nan, np.inf, "1s", None),
+    "diagnostics": (True, 1, None, "yes"),
 }
 
 
