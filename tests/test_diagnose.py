@@ -13,8 +13,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import scale
 
-from fastmlp import MLPClassifier, MLPRegressor, load
+from fastmlp import MLPClassifier, MLPRegressor, _native, load
 from fastmlp.core.network import Network
+from fastmlp.core.typing import HiddenLayer
 from fastmlp.estimators.base import Labels
 from fastmlp.estimators.constant import constant_loss
 from fastmlp.inspection import GradientFlowDisplay, diagnose
@@ -92,6 +93,52 @@ def test_diagnostics_are_those_of_the_oracle(activation, dtype):
     assert found["saturated"].tolist() == [[*saturated, 0]]
     if activation in ("tanh", "logistic"):
         assert sum(saturated) > 0
+
+
+@pytest.mark.parametrize("kind", [_native.Network32, _native.Network64])
+def test_diagnosis_is_the_same_on_each_engine_and_moves_nothing(kind, engine):
+    """Layers wider and narrower than a vector, and maxout, whose pieces are padded."""
+    dtype = np.float32 if kind is _native.Network32 else np.float64
+    hidden = [HiddenLayer("relu", 0.0, 1, 0.0), HiddenLayer("maxout", 0.0, 2, 0.0),
+              HiddenLayer("tanh", 0.0, 1, 0.0)]  # fmt: skip
+    random = np.random.RandomState(0)
+    sizes = [(4, 19), (19,), (19, 2 * 5), (2 * 5,), (5, 33), (33,), (33, 1), (1,)]
+    blocks = [random.normal(size=size).astype(dtype) for size in sizes]
+    others = [random.normal(size=size).astype(dtype) for size in sizes]
+    blocks[1][:7] = -99  # dead
+    blocks[5][:11] = 99  # saturated
+    X, targets = flowers.astype(dtype), (flower > 0).astype(np.int32)
+    network = kind([4, 19, 5, 33, 1], hidden, "binary_log_loss", alpha=0.0, batch=64,
+                   keep_gradient=True, engine=engine)  # fmt: skip
+    network.write(4, others)
+    network.write(0, blocks)
+    order = np.arange(100, 140)
+    found = network.diagnose(X, targets, None, order, n_threads=2)
+    gradient = network.gradient(X, targets, None, order, n_threads=1)[1]
+    pairs = zip(gradient[::2], gradient[1::2], strict=True)
+    norms = [np.hypot(np.linalg.norm(a), np.linalg.norm(b)) for a, b in pairs]
+    np.testing.assert_allclose(found[:, 0], norms, rtol=1e-5)
+    ratios = [np.std(a - b) / np.std(a) for a, b in zip(blocks[::2], others[::2], strict=True)]
+    np.testing.assert_allclose(found[:, 1], ratios, rtol=1e-5)
+    assert found[0, 2] >= 7 / 19
+    assert found[2, 3] >= 11 / 33
+    assert not found[1:, 2].any()
+    assert not found[[0, 1, 3], 3].any()
+    again = network.diagnose(X, targets, None, order, n_threads=1)
+    assert np.array_equal(again[:, [0, 2, 3]], found[:, [0, 2, 3]])
+    assert not again[:, 1].any()
+    for before, after in zip(blocks, network.read(0), strict=True):
+        assert np.array_equal(before, after)
+
+    with pytest.raises(ValueError, match="no rows, or more"):
+        network.diagnose(X, targets, None, np.arange(65), n_threads=1)
+    larger = kind([4, 1], [], "binary_log_loss", alpha=0.0, batch=99, keep_gradient=True)
+    with pytest.raises(ValueError, match="more than 64"):
+        larger.diagnose(X, targets, None, np.arange(65), n_threads=1)
+    with pytest.raises(ValueError, match="made without"):
+        kind([4, 1], [], "binary_log_loss", alpha=0.0, batch=9).diagnose(
+            X, targets, None, np.arange(9), n_threads=1
+        )
 
 
 @pytest.mark.parametrize("parameters", [

@@ -741,7 +741,7 @@ OTHER = {
     "clip_norm": 0.5, "learning_rate_decay": 0.5, "learning_rate_period": 5,
     "learning_rate_period_mult": 5, "learning_rate_min": 1e-9, "warmup_epochs": 5,
     "scoring": "loss", "max_time": 99.0, "loss": "squared_error", "label_smoothing": 0.5,
-    "class_weight": "balanced",
+    "class_weight": "balanced", "diagnostics": True,
 }  # fmt: skip
 
 
