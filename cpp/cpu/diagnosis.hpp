@@ -36,34 +36,40 @@ double change_ratio(const Layer<T>& layer) {
   return variance(0) > 0 && variance(2) > 0 ? __builtin_sqrt(variance(2) / variance(0)) : 0;
 }
 
-/// The shares of units whose activation A is 0 in all rows, and is next to a limit in most.
-template <class A, class T>
-void count_units(const Panels<T>& a, int64_t rows, int64_t units, double* dead, double* saturated) {
+/// Of an activation: see there.
+struct Limits {
+  bool dies;
+  double low, high;
+};
+
+template <class... A>
+Limits limits_of(int activation, List<A...>) {
+  constexpr Limits table[] = {{A::kDies, A::kLow, A::kHigh}...};
+  return table[activation];
+}
+
+/// The shares of units whose activation is 0 in all rows, and is next to a limit in most.
+template <class T>
+void count_units(const Layer<T>& layer, const Panels<T>& a, int64_t rows, double* dead,
+                 double* saturated) {
+  const Limits limits = limits_of(layer.hidden.activation, Activations{});
   int64_t n_dead = 0, n_saturated = 0;
-  for (int64_t first = 0; first < units; first += kLanes<T>) {
+  for (int64_t first = 0; first < layer.out; first += kLanes<T>) {
     Vec<T> active{}, limited{};
     for (int64_t row = 0; row < rows; ++row) {
       const Vec<T> v = load(a.at(first / kLanes<T>, row));
       active += select(v == Vec<T>{}, Vec<T>{}, splat<Vec<T>>(1));
-      limited += select(v < T(A::kLow), splat<Vec<T>>(1), Vec<T>{});
-      limited += select(v > T(A::kHigh), splat<Vec<T>>(1), Vec<T>{});
+      limited += select(v < T(limits.low), splat<Vec<T>>(1), Vec<T>{});
+      limited += select(v > T(limits.high), splat<Vec<T>>(1), Vec<T>{});
     }
-    const int64_t lanes = units - first < kLanes<T> ? units - first : kLanes<T>;
+    const int64_t lanes = layer.out - first < kLanes<T> ? layer.out - first : kLanes<T>;
     for (int64_t lane = 0; lane < lanes; ++lane) {
-      n_dead += A::kDies && active[lane] == 0;
+      n_dead += limits.dies && active[lane] == 0;
       n_saturated += 2 * limited[lane] > T(rows);
     }
   }
-  *dead = double(n_dead) / double(units);
-  *saturated = double(n_saturated) / double(units);
-}
-
-template <class T, class... A>
-void count_units(const Layer<T>& layer, const Panels<T>& a, int64_t rows, double* dead,
-                 double* saturated, List<A...>) {
-  using Count = void (*)(const Panels<T>&, int64_t, int64_t, double*, double*);
-  constexpr Count table[] = {count_units<A, T>...};
-  table[layer.hidden.activation](a, rows, layer.out, dead, saturated);
+  *dead = double(n_dead) / double(layer.out);
+  *saturated = double(n_saturated) / double(layer.out);
 }
 
 template <class T>
@@ -80,7 +86,7 @@ void diagnose(Session<T>* s, const Data<T>& data, const Pass& pass, double* numb
     numbers[1] = change_ratio(layer);
     numbers[2] = numbers[3] = 0;
     if (counts && l + 1 < s->n_layers)
-      count_units(layer, s->layers[l + 1].input, pass.n, numbers + 2, numbers + 3, Activations{});
+      count_units(layer, s->layers[l + 1].input, pass.n, numbers + 2, numbers + 3);
   }
 }
 

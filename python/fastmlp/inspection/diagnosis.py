@@ -62,7 +62,8 @@ def diagnose(estimator: MLPClassifier | MLPRegressor, X: Any, y: Any) -> list[Fi
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Fitted, with or without `diagnostics`. It is left as it is.
+        Fitted, with or without `diagnostics`. It is left as it is. Of a
+        :class:`~sklearn.pipeline.Pipeline` give the last step, and what the others make of X.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The samples that it was fitted on; of more than 5000 as many, evenly spread.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
