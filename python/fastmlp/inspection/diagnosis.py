@@ -12,7 +12,7 @@ from fastmlp.core.typing import Array
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.constant import has_learned_nothing
 from fastmlp.estimators.regressor import MLPRegressor
-from fastmlp.inspection.evidence import Evidence, evidence_of
+from fastmlp.inspection.evidence import Evidence, Look, evidence_of
 from fastmlp.inspection.findings import Finding, Findings
 
 # rates at which the solvers usually learn
@@ -40,8 +40,10 @@ _RECIPE = {
 def diagnose(estimator: MLPClassifier | MLPRegressor, X: Any, y: Any) -> list[Finding]:
     """Look for what keeps a fitted network from learning.
 
-    Each rule has its number from the literature or from practice. Of units, gradients and low rates
-    nothing is said where the loss is less than half of the best constant's, or where inputs or
+    Each rule has its number from the literature or from practice. Units and gradients are looked at
+    as a fit starts, and as it ended. Where the loss is less than half of the best constant's, they
+    are looked at as it starts only, and dead units and vanishing gradients, in spite of which the
+    network has learned, are left out. Nothing is said of units, gradients and rates where inputs or
     targets are not scaled, which explains most else: scale them first, and look again.
 
     - inputs and targets are not scaled where a mean lies further from 0 than twice the range, where
@@ -51,8 +53,9 @@ def diagnose(estimator: MLPClassifier | MLPRegressor, X: Any, y: Any) -> list[Fi
       [1]_), or where the loss falls steadily and hardly moves;
     - units are dead where 'relu' is 0 for all samples, saturated where 'tanh' and 'logistic' are
       beyond 97 % of the way to a limit for most of them [2]_: half of the units of a layer count;
-    - gradients vanish where the first layer's is a thousandth of the last's, and explode where one
-      is a thousand times the error of the outputs [2]_ [3]_;
+    - gradients vanish where the first layer's is less than a thousandth of the last's, and explode
+      where one is 300 times as long as the outputs' error [2]_ [3]_; in healthy networks it is
+      mostly shorter;
     - a network overfits where the validation loss has risen by a tenth while the training loss
       fell: this needs a fit with X_val;
     - it has learned nothing where its loss is no better than that of the best constant;
@@ -170,42 +173,63 @@ def _exchanged(evidence: Evidence, names: tuple[str, ...], new: str) -> str | tu
     return layers[0] if len(set(layers)) == 1 else tuple(layers)
 
 
-def _dead(evidence: Evidence, found: Findings) -> Finding | None:
-    shares = [
-        float((a == 0).all(axis=0).mean()) if hidden.activation == "relu" else 0.0
-        for hidden, a in zip(evidence.hidden, evidence.now.activations, strict=False)
-    ]
-    if _is_explained(evidence, found) or max(shares, default=0) < 0.5:
+def _looks(evidence: Evidence) -> list[tuple[str, Look]]:
+    """The network at the start, and now where it has learned little, with the words for it.
+
+    Training may leave units at their limits that have done their work; no network should start so.
+    """
+    looks = [("At the start", evidence.first)]
+    return looks if evidence.has_learned else [("By now", evidence.now), *looks]
+
+
+def _units(
+    evidence: Evidence,
+    found: Findings,
+    kind: str,
+    what: str,
+    names: tuple[str, ...],
+    instead: str,
+    is_affected: Callable[[str, Array], Array],
+) -> Finding | None:
+    """A finding where half of a layer's units, of activations of these names, are affected."""
+    if _is_scaling_found(found):
         return None
-    layer = int(np.argmax(shares))
-    remedy: dict[str, Any] = {
-        "activation": _exchanged(evidence, ("relu",), "leaky_relu"),
-        "init": "auto",
-        **_tamed_rate(evidence),
-    }
-    text = f"{shares[layer]:.0%} of the units of hidden layer {layer} are 0 for all samples."
-    return Finding("dead units", text, shares[layer], layer=layer, remedy=remedy)
+    for when, look in _looks(evidence):
+        shares = [
+            float(is_affected(hidden.activation, a).mean()) if hidden.activation in names else 0.0
+            for hidden, a in zip(evidence.hidden, look.activations, strict=False)
+        ]
+        if max(shares, default=0) < 0.5:
+            continue
+        layer = int(np.argmax(shares))
+        text = f"{when} {shares[layer]:.0%} of the units of hidden layer {layer} {what}."
+        remedy: dict[str, Any] = {
+            "activation": _exchanged(evidence, names, instead),
+            "init": "auto",
+            **_tamed_rate(evidence),
+        }
+        return Finding(kind, text, shares[layer], layer=layer, remedy=remedy)
+    return None
+
+
+def _dead(evidence: Evidence, found: Findings) -> Finding | None:
+    if evidence.has_learned:  # with the units that are left, as small networks often do
+        return None
+
+    def is_dead(activation: str, a: Array) -> Array:
+        return np.asarray((a == 0).all(axis=0))
+
+    what = "are 0 for all samples"
+    return _units(evidence, found, "dead units", what, ("relu",), "leaky_relu", is_dead)
 
 
 def _saturation(evidence: Evidence, found: Findings) -> Finding | None:
-    middles = {"tanh": (0.0, 1.0), "logistic": (0.5, 0.5)}  # and how far the limits are from it
-    shares = []
-    for hidden, a in zip(evidence.hidden, evidence.now.activations, strict=False):
-        middle, above = middles.get(hidden.activation, (0.0, np.inf))
-        shares.append(float(((np.abs(a - middle) > 0.97 * above).mean(axis=0) > 0.5).mean()))
-    if _is_explained(evidence, found) or max(shares, default=0) < 0.5:
-        return None
-    layer = int(np.argmax(shares))
-    remedy: dict[str, Any] = {
-        "activation": _exchanged(evidence, tuple(middles), "relu"),
-        "init": "auto",
-        **_tamed_rate(evidence),
-    }
-    text = (
-        f"{shares[layer]:.0%} of the units of hidden layer {layer} are at a limit of their range "
-        "for most samples."
-    )
-    return Finding("saturation", text, shares[layer], layer=layer, remedy=remedy)
+    def is_saturated(activation: str, a: Array) -> Array:
+        from_middle = a if activation == "tanh" else 2 * a - 1
+        return np.asarray((np.abs(from_middle) > 0.97).mean(axis=0) > 0.5)
+
+    what = "are at a limit of their range for most samples"
+    return _units(evidence, found, "saturation", what, ("tanh", "logistic"), "relu", is_saturated)
 
 
 # --- gradients -----------------------------------------------------------------------------------
@@ -219,7 +243,7 @@ def _vanishing(evidence: Evidence, found: Findings) -> Finding | None:
         (look.gradient_norms for look in looks), key=lambda norms: norms[0] / max(norms[-1], _TINY)
     )
     first, last = float(norms[0]), float(norms[-1])
-    if _is_explained(evidence, found) or not 0 < first < 1e-3 * last:
+    if evidence.has_learned or _is_scaling_found(found) or not 0 < first < 1e-3 * last:
         return None
     remedy: dict[str, Any] = {"activation": "relu", "init": "auto"}
     activation, init = evidence.estimator.activation, evidence.estimator.init
@@ -233,19 +257,20 @@ def _vanishing(evidence: Evidence, found: Findings) -> Finding | None:
 
 
 def _exploding(evidence: Evidence, found: Findings) -> Finding | None:
-    then, now = (
-        look.gradient_norms / max(look.output_error, _TINY)
-        for look in (evidence.first, evidence.now)
+    when, ratios = max(
+        (
+            (when, look.gradient_norms / max(look.output_error, _TINY))
+            for when, look in _looks(evidence)
+        ),
+        key=lambda found: found[1].max(),
     )
-    ratios = then if then.max() > now.max() else now
     layer = int(np.argmax(ratios))
     ratio = float(ratios[layer])
-    if _is_explained(evidence, found) or ratio < 1e3:
+    if _is_scaling_found(found) or ratio < 300:
         return None
     remedy: dict[str, Any] = {"init": "auto"}
     if evidence.estimator.solver != "lbfgs":
         remedy |= {"clip_norm": 1.0, **_tamed_rate(evidence)}
-    when = "At the start" if ratios is then else "By now"
     text = (
         f"{when} the gradient of layer {layer} is {ratio:.3g} times as long as the outputs' error."
     )
@@ -385,11 +410,6 @@ def _balance(evidence: Evidence, found: Findings) -> Finding | None:
 
 def _is_scaling_found(found: Findings) -> bool:
     return any(finding.scaler is not None for finding in found)
-
-
-def _is_explained(evidence: Evidence, found: Findings) -> bool:
-    """Whether there is nothing to explain by units and gradients, or the scale explains them."""
-    return evidence.has_learned or _is_scaling_found(found)
 
 
 # in the order in which one explains another
