@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from fastmlp import TabularMLPClassifier, TabularMLPRegressor, load
 from fastmlp.core import container
 from fastmlp.estimators import ensemble
+from fastmlp.exchange.model_files import FORMAT
 from fastmlp.tables import table_encoder
 from fastmlp.tables.reading import Table
 
@@ -238,7 +239,7 @@ def test_encoders_that_do_not_fit_are_not_saved(change, tmp_path):
 
 def forge(path, change):
     """Change the configuration in a file."""
-    config, tensors = container.read(str(path), "fastmlp", 2)
+    config, tensors = container.read(str(path), "fastmlp", FORMAT)
     change(config["attributes"])
     path.write_bytes(container.to_bytes("fastmlp", container.to_text(config), tensors))
 

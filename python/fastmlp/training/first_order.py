@@ -236,6 +236,7 @@ class FirstOrderTraining(Training):
             )
             if self.optimizer.schedule.gives_up(reason, printed(e.verbose)):
                 self._tell_of_inherited_patience()
+                self.gave_up = True
                 return True
             self.patience.count = e._no_improvement_count = 0
         return self.one_epoch or monotonic() > self.deadline

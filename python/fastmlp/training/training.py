@@ -14,8 +14,9 @@ from fastmlp.core.threads import n_threads
 from fastmlp.training.data import Data, Validation
 from fastmlp.training.interrupts import interruptible
 
-# Epochs or iterations. Fewer are those of a `max_iter` that was chosen for a quick look.
-_TIME_TO_LEARN = 10
+# Epochs or iterations in which a network that can learn has learned something: in fewer, where it
+# was training that ended for want of progress, not a `max_iter` that was chosen for a quick look.
+_TIME_TO_LEARN, _TIME_TO_PROGRESS = 50, 10
 
 
 class Watcher:
@@ -136,6 +137,7 @@ class Training(ABC):
         self.began = monotonic()
         self.deadline = np.inf  # of `max_time`, on the monotonic clock
         self.was_interrupted = True  # until it has ended otherwise
+        self.gave_up = False  # for want of progress
 
     def run(self) -> Blocks:
         """Train; returns the parameters that the estimator takes over.
@@ -188,7 +190,8 @@ class Training(ABC):
     @property
     def had_time(self) -> bool:
         """Whether a network that can learn would have learned something by now."""
-        return not self.was_interrupted and self.n_iter > _TIME_TO_LEARN
+        needed = _TIME_TO_PROGRESS if self.gave_up else _TIME_TO_LEARN
+        return not self.was_interrupted and self.n_iter > needed
 
     @property
     def within_epoch(self) -> bool:
