@@ -4,129 +4,118 @@ Vanishing and exploding gradients, and dead units
 
 In a deep network the gradient passes through many layers on its way back. If each makes it a
 little smaller, nothing arrives at the first layers; if each makes it larger, it explodes. And a
-unit that is zero for every sample passes on nothing at all. This page shows the three, how to
-diagnose them, and the cures.
+unit that is zero for every sample passes on nothing at all. On this page the three are seen,
+diagnosed and cured.
 """
 
 # %%
-# Gradients, layer by layer
-# -------------------------
-# ``loss_and_gradient`` returns the derivatives of each layer. Their root mean square tells how much
-# a layer is asked to change. All networks have eight hidden layers.
+# Three networks that do not learn
+# --------------------------------
+# All of them have eight hidden layers. The first one has logistic units, the second one first
+# weights that are four times too large, and the third one a learning rate that is far too high.
+# With ``diagnostics=True`` a fit records, epoch by epoch, what happens in each layer.
 import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import MLPClassifier
+from fastmlp.inspection import GradientFlowDisplay, diagnose
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # we set the number of epochs ourselves
+warnings.simplefilter("ignore", UserWarning)  # that training fails is what we want to see
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
 
 
-def gradient_sizes(model):
-    _, layers = model.loss_and_gradient(X, y)
-    return [np.sqrt(np.mean(by_weight**2)) for by_weight, *_ in layers]
-
-
-def follow(epochs=20, **parameters):
-    """Gradient sizes before training and after each epoch, and the accuracy."""
-    model = MLPClassifier((32,) * 8, random_state=0, **parameters)
-    start = MLPClassifier(
-        (32,) * 8, random_state=0, **{**parameters, "solver": "sgd", "learning_rate_init": 1e-300}
-    )
-    sizes = [gradient_sizes(start.partial_fit(X, y, classes=range(10)))]
-    for _ in range(epochs):
-        model.partial_fit(X, y, classes=range(10))
-        sizes.append(gradient_sizes(model))
-    return np.array(sizes), model.score(X, y)
-
-
 def large(shape, rng):
-    """First weights that are four times too large."""
-    return (
-        rng.normal(scale=4 / np.sqrt(shape[0]), size=shape) if len(shape) == 2 else np.zeros(shape)
-    )
+    """First weights that are four times too large, biases zero."""
+    if len(shape) == 2:
+        return rng.normal(scale=4 / np.sqrt(shape[0]), size=shape)
+    return np.zeros(shape)
 
 
-deep = {
-    "vanishing: logistic": follow(activation="logistic"),
-    "exploding: relu, weights too large": follow(activation="relu", init=large),
-    "cured: relu, He's first weights": follow(activation="relu", init="he_normal"),
+common = {
+    "hidden_layer_sizes": (32,) * 8, "diagnostics": True, "max_iter": 20, "n_iter_no_change": 20,
+    "random_state": 0,
+}  # fmt: skip
+ill = {
+    "vanishing": MLPClassifier(activation="logistic", **common),
+    "exploding": MLPClassifier(init=large, **common),
+    "dead units": MLPClassifier(learning_rate_init=0.1, **common),
 }
-for name, (sizes, accuracy) in deep.items():
-    print(f"{name:35} first layer {sizes[0][0]:.1e}, last {sizes[0][-1]:.1e}, "
-          f"accuracy after 20 epochs {accuracy:.2f}")  # fmt: skip
+for name, model in ill.items():
+    model.fit(X, y)
+    print(f"{name:10} accuracy after 20 epochs {model.score(X, y):.2f}")
+
 
 # %%
-# The lines show the gradients before training. Of the logistic network next to nothing arrives at
-# the first layer: the slope of the logistic function is at most 1/4, and eight layers multiply
-# eight such slopes. With weights that are too large the gradients are larger by orders of magnitude
-# everywhere. With the first weights that suit ``'relu'`` they have about the same size in all
-# layers.
-styles = [("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^-.")]
-fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
-for (name, (sizes, _)), (colour, style) in zip(deep.items(), styles, strict=True):
-    ax.semilogy(range(1, 10), sizes[0], style, color=colour, label=name)
-ax.set(xlabel="layer, from the inputs to the output", ylabel="gradient, root mean square")
-fig.legend(loc="outside upper center", ncols=1)
-plt.show()
+# Seen: the gradients
+# -------------------
+# The size of the gradient in each layer, from epoch to epoch; layer 9 is the output.
+def draw(models):
+    fig, axs = plt.subplots(1, 3, figsize=(9, 3.4), sharey=True, layout="constrained")
+    for ax, (name, model) in zip(axs, models.items(), strict=True):
+        GradientFlowDisplay.from_estimator(model, ax=ax, name=name)
+        ax.set_ylim(1e-6, 1e4)
+        ax.get_legend().remove()
+        ax.label_outer()
+    fig.legend(*axs[0].get_legend_handles_labels(), loc="outside right center")
+    plt.show()
+
+
+draw(ill)
 
 # %%
-# The same over 20 epochs, one row for each layer, on a logarithmic scale:
-fig, axs = plt.subplots(1, 3, figsize=(8, 3), sharey=True, layout="constrained")
-for ax, (name, (sizes, accuracy)) in zip(axs, deep.items(), strict=True):
-    image = ax.imshow(np.log10(sizes.T), aspect="auto", origin="lower", cmap="cividis", vmin=-8,
-                      vmax=1, extent=(-0.5, 20.5, 0.5, 9.5))  # fmt: skip
-    ax.set(title=f"{name.split(',')[0]}\naccuracy {accuracy:.2f}", xlabel="epoch")
-axs[0].set_ylabel("layer")
-fig.colorbar(image, label="log10 of the gradient")
-plt.show()
-
-# %%
-# Dead units
-# ----------
+# Of the first network next to nothing arrives at the first layers: the slope of the logistic
+# function is at most 1/4, and eight layers multiply eight such slopes. What is left there is the
+# gradient of the penalty ``alpha``. In the second network the gradients are larger by orders of
+# magnitude in all layers. Those of the third one look harmless.
+#
+# Seen: the units
+# ---------------
 # A unit with ``'relu'`` is dead if it is zero for every sample: its slope is zero too, and it
 # learns nothing unless the layers below it change. A learning rate that is too high pushes units
-# there. We count them with ``hidden_activations``. The network may still do well with the others,
-# but it is smaller than it looks.
-
-
-def dead_share(model):
-    values = np.hstack([model.hidden_activations(X, layer) for layer in range(3)])
-    return np.mean(np.abs(values).max(axis=0) < 1e-12)
-
-
-trials = {
-    "relu, rate 0.05": {"activation": "relu", "learning_rate_init": 0.05},
-    "relu, rate 0.002": {"activation": "relu", "learning_rate_init": 0.002},
-    "leaky_relu, rate 0.05": {"activation": "leaky_relu", "learning_rate_init": 0.05},
-}
-fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-for (name, parameters), (colour, style) in zip(trials.items(), styles, strict=True):
-    model = MLPClassifier((64,) * 3, random_state=0, **parameters)
-    dead = []
-    for _ in range(20):
-        model.partial_fit(X, y, classes=range(10))
-        dead.append(dead_share(model))
+# there. The network may still do something with the others, but it is smaller than it looks.
+styles = [("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^-.")]
+fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
+for (name, model), (colour, style) in zip(ill.items(), styles, strict=True):
+    dead = model.diagnostics_["dead"][:, :-1].mean(axis=1)  # of the hidden layers
     ax.plot(range(1, 21), dead, style, color=colour, markersize=4, label=name)
-    print(f"{name:22} dead units {dead[-1]:.0%}, accuracy {model.score(X, y):.2f}")
-ax.set(xlabel="epoch", ylabel="share of dead units", xticks=range(0, 21, 5))
-ax.legend()
+    print(f"{name:10} dead units {dead[-1]:.0%}")
+ax.set(xlabel="epoch", ylabel="share of dead units", ylim=(-0.05, 1), xticks=range(0, 21, 5))
+ax.legend(title="network", loc="center right")
 plt.show()
 
 # %%
-# Cures
+# Diagnosed
+# ---------
+# ``diagnose`` looks for all this, and for more, such as inputs that are not scaled. It says what it
+# has seen, the most likely cause first, and what helps. Layers are counted from 0 here.
+findings = {name: diagnose(model, X, y) for name, model in ill.items()}
+for name, found in findings.items():
+    print(name, found, sep="\n", end="\n\n")
+
+# %%
+# Cured
 # -----
+# ``apply`` makes a copy of the network with the remedy of a finding. We take the first finding of
+# each, train the copies, and look at their gradients: now they have about the same size in all
+# layers.
+cured = {name: found[0].apply(ill[name]).fit(X, y) for name, found in findings.items()}
+for name, model in cured.items():
+    print(f"{name:10} accuracy {ill[name].score(X, y):.2f} before, {model.score(X, y):.2f} after; "
+          f"diagnosis: {diagnose(model, X, y)}")  # fmt: skip
+draw(cured)
+
+# %%
 # ===================  ======================================================================
 # vanishing            relu and its relatives, ``init="auto"``, fewer layers
 # exploding            ``init="auto"``, ``clip_norm=1``, a lower rate, inputs of about size one
 # dead units           a lower rate, ``'leaky_relu'``, ``'elu'`` or ``'gelu'``
 # ===================  ======================================================================
 #
-# **Try next**: give the exploding network ``clip_norm=1``. Is it cured, or does it only survive?
-# Put ``'tanh'`` with ``init="auto"`` next to the logistic network.
+# **Try next**: give the exploding network ``clip_norm=1`` and nothing else. Is it cured, or does it
+# only survive? Which part of the remedy do the dead units need: the rate, or the activation? Put
+# ``'tanh'`` with ``init="auto"`` next to the logistic network.
