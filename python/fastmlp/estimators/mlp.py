@@ -351,7 +351,15 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
 
     @property
     def diagnostics_(self) -> dict[str, Array]:
-        """Numbers per layer that were recorded in each epoch; `diagnostics` says which."""
+        """Numbers per layer that were recorded in each epoch; `diagnostics` says which.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> clf = MLPClassifier((3,), max_iter=5, tol=0, diagnostics=True, random_state=0)
+        >>> clf.fit([[0.0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]).diagnostics_["dead"].shape
+        (5, 2)
+        """
         recorded = getattr(self, "_diagnostics", None)
         if not recorded:
             raise AttributeError("diagnostics_ is there after a fit with diagnostics=True.")

@@ -10,7 +10,7 @@ from sklearn.base import clone
 class Finding:
     """Something that keeps a network from learning, with the evidence and a remedy.
 
-    Attributes
+    Parameters
     ----------
     kind : str
         What it is, in a word or two.
@@ -28,6 +28,17 @@ class Finding:
         What is to scale the inputs, or the targets, where that is the remedy.
     scales_targets : bool
         Whether it is the targets.
+
+    Examples
+    --------
+    >>> from fastmlp import MLPClassifier
+    >>> from fastmlp.inspection import Finding
+    >>> cure = {"learning_rate_init": 0.01}
+    >>> finding = Finding("rate too high", "The loss rose.", 3.0, remedy=cure)
+    >>> print(finding)
+    rate too high: The loss rose. Remedy: learning_rate_init=0.01.
+    >>> finding.apply(MLPClassifier(learning_rate_init=1.0)).learning_rate_init
+    0.01
     """
 
     kind: str
@@ -63,6 +74,13 @@ class Finding:
             A clone with other parameters. Where something is to be scaled, it is within a
             :class:`~sklearn.pipeline.Pipeline` or a
             :class:`~sklearn.compose.TransformedTargetRegressor`.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from fastmlp.inspection import Finding
+        >>> Finding("dead units", "All are.", 1.0, remedy={"init": "auto"}).apply(MLPClassifier())
+        MLPClassifier(init='auto')
         """
         cured = clone(estimator).set_params(**self.remedy)
         if self.scaler is None:

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastmlp.core.typing import Array
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.regressor import MLPRegressor
-from fastmlp.inspection.style import SEQUENTIAL, check_plot_support
+from fastmlp.inspection.style import SEQUENTIAL, check_plot_support, new_axes
 
 
 class GradientFlowDisplay:
@@ -80,8 +80,7 @@ class GradientFlowDisplay:
         check_plot_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
 
-        if ax is None:
-            _, ax = plt.subplots()
+        ax = new_axes(ax)
         norms = np.asarray(self.gradient_norm)
         epochs = np.arange(1, len(norms) + 1)
         colours = plt.get_cmap(SEQUENTIAL)(np.linspace(0, 0.85, norms.shape[1]))
@@ -89,7 +88,7 @@ class GradientFlowDisplay:
         for layer, colour in enumerate(colours):
             # a logarithm has no place for 0
             norm = np.where(norms[:, layer] > 0, norms[:, layer], np.nan)
-            label = f"layer {layer + 1}"
+            label = f"layer {layer}"
             style = {"color": colour, "label": label, **(curve_kwargs or {})}
             self.lines_ += ax.plot(epochs, norm, **style)
         ax.set(xlabel="Epoch", ylabel="Norm of the gradient", yscale="log")
@@ -134,6 +133,16 @@ class GradientFlowDisplay:
             matplotlib is not installed.
         NotFittedError
             The estimator is not fitted.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> from fastmlp.inspection import GradientFlowDisplay
+        >>> clf = MLPClassifier((3,), max_iter=5, tol=0, diagnostics=True, random_state=0)
+        >>> clf.fit([[0.0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0])
+        MLPClassifier(...)
+        >>> len(GradientFlowDisplay.from_estimator(clf).lines_)
+        2
         """
         check_plot_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
