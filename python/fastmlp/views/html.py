@@ -4,7 +4,6 @@ from contextlib import suppress
 from typing import Any
 
 from fastmlp.exchange.values import FittedNetwork
-from fastmlp.views.svg import network_svg
 
 _BLOCK = '<div class="estimator-table"><details open><summary>{}</summary>{}</details></div>'
 _MAX_UNITS = 9  # keeps the largest drawing below 20 kB: a notebook may hold many
@@ -34,6 +33,8 @@ class NetworkBlockMixin:
 
     def _get_fitted_attr_html(self, *args: Any, **options: Any) -> Any:
         """scikit-learn's table of fitted attributes, below the drawn network."""
+        from fastmlp.views.svg import network_svg
+
         table = super()._get_fitted_attr_html(*args, **options)  # type: ignore[misc]
         with suppress(Exception):  # whatever a user did to the attributes: a cell shows something
             networks = self._networks_to_show()
