@@ -212,7 +212,7 @@ def test_errors():
         explain_step(model, X[0], 7)
     with pytest.raises(ValueError, match="lbfgs"):
         explain_step(model.set_params(solver="lbfgs"), X[0], 1)
-    with pytest.raises(TypeError, match="Got str"):
+    with pytest.raises(TypeError, match=r"Perceptron or Adaline\. Got str instead"):
         explain_step("model", X[0], 1)
     for unfitted in (MLPClassifier(), Perceptron()):
         with pytest.raises(NotFittedError):

@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from fastmlp.core.native import _native
 from fastmlp.core.network import Architecture, Blocks, Network, Samples
 from fastmlp.core.typing import Array, HiddenLayer
-from fastmlp.inspection.networks import network_in, network_input
+from fastmlp.inspection.checks import network_in, network_input
 from fastmlp.inspection.style import (
     LINE_STYLES,
     NEGATIVE,

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastmlp.inspection.networks import last_step
+from fastmlp.inspection.checks import last_step
 from fastmlp.inspection.style import (
     COLORS,
     LINE_STYLES,

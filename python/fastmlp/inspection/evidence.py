@@ -7,20 +7,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils.validation import check_is_fitted
 
 from fastmlp.core.first_weights import initial_blocks
 from fastmlp.core.native import _native
 from fastmlp.core.network import Blocks
 from fastmlp.core.random import random_generator
-from fastmlp.core.rules import check_parameters
 from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array, HiddenLayer
-from fastmlp.estimators.base import Labels, snapshot
+from fastmlp.estimators.base import Labels
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.constant import constant_loss
 from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.estimators.setup import architecture_of
+from fastmlp.inspection.checks import fitted_network
 from fastmlp.training.data import Data
 
 _MOST_ROWS = 5000  # of the samples, evenly spread
@@ -111,14 +110,7 @@ def evidence_of(estimator: MLPClassifier | MLPRegressor, X: Any, y: Any) -> Evid
     ValueError
         As of `fit`.
     """
-    if not isinstance(estimator, (MLPClassifier, MLPRegressor)):
-        raise TypeError(
-            "estimator must be an MLPClassifier or MLPRegressor. "
-            f"Got {type(estimator).__name__} instead."
-        )
-    check_is_fitted(estimator)
-    check_parameters(estimator)
-    fitted = snapshot(estimator)
+    fitted = fitted_network(estimator)
     X, y = fitted._check_X_y(X, y, reset=False)
     fitted.__dict__.pop("feature_names_in_", None)  # the samples are arrays by now
     if X.shape[0] > _MOST_ROWS:

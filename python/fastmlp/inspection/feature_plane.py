@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from fastmlp.core.typing import Array
-from fastmlp.inspection.networks import last_step, network_input
+from fastmlp.inspection.checks import last_step, network_input
 
 
 def plane(estimator: Any, X: Any, features: Sequence[int | str] | None = None) -> "Plane":

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from fastmlp.core.typing import Array
-from fastmlp.estimators.mlp import MultilayerPerceptron
-from fastmlp.estimators.single_layer import SingleLayer
+from fastmlp.estimators.adaline import Adaline
+from fastmlp.estimators.autoencoder import MLPAutoencoder
+from fastmlp.estimators.classifier import MLPClassifier
+from fastmlp.estimators.perceptron import Perceptron
+from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.exchange.values import FittedNetwork
+from fastmlp.inspection.checks import check_kind
 from fastmlp.inspection.style import NEUTRAL, check_plot_support
 from fastmlp.views.colours import colour_of
 from fastmlp.views.layout import RADIUS, Drawing, draw_network
@@ -101,7 +105,7 @@ class NetworkDisplay:
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor, Perceptron or Adaline
+        estimator : MLPClassifier, MLPRegressor, MLPAutoencoder, Perceptron or Adaline
             Fitted.
         X : {array-like, sparse matrix} of shape (1, n_features) or None, default=None
             A sample, whose values units and lines then show.
@@ -142,11 +146,7 @@ class NetworkDisplay:
         6
         """
         check_plot_support(f"{cls.__name__}.from_estimator")
-        if not isinstance(estimator, (MultilayerPerceptron, SingleLayer)):
-            raise TypeError(
-                "estimator must be an MLPClassifier, MLPRegressor, Perceptron or Adaline. "
-                f"Got {type(estimator).__name__} instead."
-            )
+        check_kind(estimator, MLPClassifier, MLPRegressor, MLPAutoencoder, Perceptron, Adaline)
         display = cls(
             estimator._fitted_network(),
             feature_names=getattr(estimator, "feature_names_in_", None),

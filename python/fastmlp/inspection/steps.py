@@ -18,7 +18,7 @@ from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.perceptron import Perceptron
 from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.exchange.values import FittedNetwork, Layer, Task
-from fastmlp.inspection.checks import fitted_network
+from fastmlp.inspection.checks import check_kind, fitted_network
 from fastmlp.inspection.network import NetworkDisplay
 from fastmlp.views.layout import short
 
@@ -361,6 +361,7 @@ def explain_step(
           0    0       3       5         15        1          0.7
           1    0       4       5         20        2          1.6
     """
+    check_kind(estimator, MLPClassifier, MLPRegressor, Perceptron, Adaline)
     row = x.toarray() if issparse(x) else np.reshape(x, (1, -1)) if np.ndim(x) == 1 else x
     target = np.reshape(y, (1, -1) if np.size(y) > 1 else (1,))
     if np.ndim(row) != 2 or np.shape(row)[0] != 1:

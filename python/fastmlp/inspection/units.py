@@ -5,10 +5,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastmlp.core.rules import InvalidParameterError, integer
+from fastmlp.core.rules import integer
 from fastmlp.core.typing import Array
+from fastmlp.inspection.checks import check_parameter, network_in, network_input
 from fastmlp.inspection.feature_plane import plane
-from fastmlp.inspection.networks import network_in, network_input
 from fastmlp.inspection.style import (
     check_plot_support,
     diverging_style,
@@ -145,11 +145,7 @@ class UnitsDisplay:
         <...UnitsDisplay object at ...>
         """
         check_plot_support(f"{cls.__name__}.from_estimator")
-        rule = integer(2)
-        if not rule.accepts(grid_resolution):
-            raise InvalidParameterError(
-                f"grid_resolution must be {rule.text}. Got {grid_resolution!r} instead."
-            )
+        check_parameter("grid_resolution", grid_resolution, integer(2))
         network = network_in(estimator, "hidden_activations")
         view = plane(estimator, X, features)
         xx0, xx1 = np.meshgrid(

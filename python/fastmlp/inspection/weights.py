@@ -4,8 +4,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from fastmlp.core.rules import option
 from fastmlp.core.typing import Array
-from fastmlp.inspection.networks import network_in
+from fastmlp.inspection.checks import check_parameter, network_in
 from fastmlp.inspection.style import (
     POSITIVE,
     check_plot_support,
@@ -188,8 +189,7 @@ class WeightsDisplay:
             matplotlib is not installed.
         """
         check_plot_support(f"{type(self).__name__}.plot")
-        if kind not in ("first_layer", "histograms"):
-            raise ValueError(f"kind must be 'first_layer' or 'histograms'. Got {kind!r} instead.")
+        check_parameter("kind", kind, option("first_layer", "histograms"))
         first_layer = kind == "first_layer"
         picture = self._picture() if first_layer else None
         self.ax_ = new_axes(ax, height=4.8 if first_layer else 0.8 + 1.2 * len(self.coefs))
