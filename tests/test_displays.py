@@ -19,7 +19,9 @@ from fastmlp import Adaline, MLPClassifier, MLPRegressor, TabularMLPClassifier, 
 from fastmlp.core.typing import HiddenLayer
 from fastmlp.inspection import (
     ActivationDisplay,
+    GradientFlowDisplay,
     LossCurveDisplay,
+    NetworkDisplay,
     UnitsDisplay,
     WeightsDisplay,
     activations,
@@ -47,7 +49,8 @@ def closed_figures():
 
 @pytest.fixture(scope="module")
 def clf():
-    return MLPClassifier((6, 3), activation=["tanh", "relu"], early_stopping=True, **FEW).fit(X, y)
+    parameters = {"activation": ["tanh", "relu"], "early_stopping": True, "diagnostics": True}
+    return MLPClassifier((6, 3), **parameters, **FEW).fit(X, y)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,12 @@ DRAW = {
         estimator, X, **rest
     ),
     UnitsDisplay: lambda estimator, **rest: UnitsDisplay.from_estimator(estimator, X, **rest),
+    GradientFlowDisplay: lambda estimator, **rest: GradientFlowDisplay.from_estimator(
+        estimator, **rest
+    ),
+    NetworkDisplay: lambda estimator, **rest: NetworkDisplay.from_estimator(
+        estimator, X[:1], **rest
+    ),
 }
 every_display = pytest.mark.parametrize("kind", DRAW, ids=lambda kind: kind.__name__)
 
@@ -98,8 +107,23 @@ def test_a_display_is_plotted_again_on_other_axes(kind, clf):
 
 @every_display
 def test_pipelines(kind):
-    pipe = make_pipeline(StandardScaler(), MLPClassifier((4,), **FEW)).fit(X, y)
+    clf = MLPClassifier((4,), diagnostics=True, **FEW)
+    pipe = make_pipeline(StandardScaler(), clf).fit(X, y)
     drawn(DRAW[kind](pipe))
+
+
+@every_display
+def test_a_name_given_at_first_stays(kind, clf):
+    display = DRAW[kind](clf, name="ours")
+    assert display.name == "ours"
+    texts = drawn(display.plot()).figure_.findobj(matplotlib.text.Text)
+    assert "ours" in [text.get_text() for text in texts]
+
+
+def test_a_sample_goes_through_the_pipeline_to_the_drawn_network():
+    pipe = make_pipeline(StandardScaler(), MLPClassifier((4,), **FEW)).fit(X, y)
+    values = NetworkDisplay.from_estimator(pipe, X[:1]).values
+    assert np.array_equal(values[0], pipe[0].transform(X[:1])[0])
 
 
 @every_display

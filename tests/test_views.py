@@ -403,9 +403,9 @@ def test_display_keeps_what_it_is_given(clf):
         ["a $b", "b", "c", "d"],
         clf._unit_values(X_iris[:1]),
     )
-    display = NetworkDisplay(net, feature_names=names, values=values, estimator_name="mine")
+    display = NetworkDisplay(net, feature_names=names, values=values, name="mine")
     assert (display.network, display.feature_names) == (net, names)
-    assert (display.values, display.estimator_name) == (values, "mine")
+    assert (display.values, display.name) == (values, "mine")
     assert not hasattr(display, "ax_")
     _, ax = plt.subplots(figsize=(3, 2))
     assert display.plot(ax) is display
@@ -453,7 +453,7 @@ def test_display_says_what_is_wrong(clf, monkeypatch):
     with pytest.raises(NotFittedError):
         NetworkDisplay.from_estimator(MLPClassifier())
     with pytest.raises(TypeError, match="Got StandardScaler instead"):
-        NetworkDisplay.from_estimator(StandardScaler())
+        NetworkDisplay.from_estimator(StandardScaler().fit(X_iris))
     with pytest.raises(ValueError, match=r"one sample, of shape \(1, n_features\). Got \(2, 4\)"):
         NetworkDisplay.from_estimator(clf, X_iris[:2])
     display = NetworkDisplay.from_estimator(clf)

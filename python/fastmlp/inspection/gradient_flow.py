@@ -3,11 +3,9 @@
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from fastmlp.core.typing import Array
-from fastmlp.estimators.classifier import MLPClassifier
-from fastmlp.estimators.regressor import MLPRegressor
+from fastmlp.inspection.checks import last_step
 from fastmlp.inspection.style import SEQUENTIAL, check_plot_support, new_axes
 
 
@@ -18,14 +16,15 @@ class GradientFlowDisplay:
     back through the layers (Glorot & Bengio, "Understanding the difficulty of training deep
     feedforward neural networks", AISTATS 2010).
 
-    It is recommended to use :meth:`from_estimator`.
+    It is recommended to use `from_estimator` to create a display. All parameters are stored as
+    attributes.
 
     Parameters
     ----------
     gradient_norm : ndarray of shape (n_epochs, n_layers)
         The norms; the output layer's are the last.
-    estimator_name : str, default=None
-        Name of the estimator, the title of the plot.
+    name : str, default=None
+        Name of the network, the title.
 
     Attributes
     ----------
@@ -50,9 +49,9 @@ class GradientFlowDisplay:
     >>> display = GradientFlowDisplay.from_estimator(clf.fit(X, y))  # doctest: +SKIP
     """
 
-    def __init__(self, gradient_norm: Array, *, estimator_name: str | None = None) -> None:
+    def __init__(self, gradient_norm: Array, *, name: str | None = None) -> None:
         self.gradient_norm = gradient_norm
-        self.estimator_name = estimator_name
+        self.name = name
 
     def plot(
         self, ax: Any = None, *, name: str | None = None, curve_kwargs: dict[str, Any] | None = None
@@ -62,9 +61,9 @@ class GradientFlowDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            The axes to plot on; None makes new ones.
+            Axes to draw on; those of a new figure if None.
         name : str, default=None
-            The title; None is `estimator_name`.
+            The title; that given at the start if None.
         curve_kwargs : dict, default=None
             Arguments of matplotlib's `plot` for all lines.
 
@@ -92,7 +91,7 @@ class GradientFlowDisplay:
             style = {"color": colour, "label": label, **(curve_kwargs or {})}
             self.lines_ += ax.plot(epochs, norm, **style)
         ax.set(xlabel="Epoch", ylabel="Norm of the gradient", yscale="log")
-        title = self.estimator_name if name is None else name
+        title = self.name if name is None else name
         if title is not None:
             ax.set_title(title)
         ax.legend()
@@ -102,7 +101,7 @@ class GradientFlowDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: MLPClassifier | MLPRegressor,
+        estimator: Any,
         *,
         ax: Any = None,
         name: str | None = None,
@@ -112,12 +111,12 @@ class GradientFlowDisplay:
 
         Parameters
         ----------
-        estimator : MLPClassifier or MLPRegressor
-            Fitted with `diagnostics`.
+        estimator : MLPClassifier, MLPRegressor, MLPAutoencoder or Pipeline
+            A network that was fitted with ``diagnostics=True``, or a Pipeline that ends with one.
         ax : matplotlib Axes, default=None
-            The axes to plot on; None makes new ones.
+            Axes to draw on; those of a new figure if None.
         name : str, default=None
-            The title; None is the name of the estimator's class.
+            The title; the name of the class if None.
         curve_kwargs : dict, default=None
             Arguments of matplotlib's `plot` for all lines.
 
@@ -145,11 +144,13 @@ class GradientFlowDisplay:
         2
         """
         check_plot_support(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
-        diagnostics = getattr(estimator, "diagnostics_", None)
+        network = last_step(estimator)
+        diagnostics = getattr(network, "diagnostics_", None)
         if diagnostics is None:
             raise ValueError(
-                f"The {type(estimator).__name__} has no diagnostics_: fit it with diagnostics=True."
+                f"The {type(network).__name__} has no diagnostics_: fit it with diagnostics=True."
             )
-        display = cls(diagnostics["gradient_norm"], estimator_name=type(estimator).__name__)
-        return display.plot(ax, name=name, curve_kwargs=curve_kwargs)
+        display = cls(
+            diagnostics["gradient_norm"], name=type(network).__name__ if name is None else name
+        )
+        return display.plot(ax, curve_kwargs=curve_kwargs)

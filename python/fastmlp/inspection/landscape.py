@@ -21,7 +21,8 @@ _KIND = option("contour", "surface")
 class LossLandscapeDisplay:
     """The loss of a network on a plane through its fitted parameters [1]_.
 
-    Use `from_estimator` to make one. All parameters are stored as attributes.
+    It is recommended to use `from_estimator` to create a display. All parameters are stored as
+    attributes.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class LossLandscapeDisplay:
     surface_ : matplotlib QuadContourSet or Poly3DCollection
         The losses.
     colorbar_ : matplotlib Colorbar
-        What the colors mean.
+        What the colours mean.
     center_ : matplotlib artist
         The mark of the fitted parameters.
     path_, path_line_ : matplotlib artists or None
@@ -200,7 +201,7 @@ class LossLandscapeDisplay:
     def plot(self, ax: Any = None, *, kind: str = "contour", **kwargs: Any) -> Self:
         """Draw the losses.
 
-        The colors are on a logarithmic scale where the losses are positive and differ much.
+        The colours are on a logarithmic scale where the losses are positive and differ much.
 
         Parameters
         ----------
@@ -258,7 +259,7 @@ class LossLandscapeDisplay:
         return self
 
     def _levels(self) -> tuple[Array, Any]:
-        """The losses at which contours lie, and the scale of their colors."""
+        """The losses at which contours lie, and the scale of their colours."""
         from matplotlib.colors import LogNorm, Normalize
 
         values = np.append(self.losses, () if self.path_losses is None else self.path_losses)

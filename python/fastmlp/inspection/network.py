@@ -10,7 +10,7 @@ from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.perceptron import Perceptron
 from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.exchange.values import FittedNetwork
-from fastmlp.inspection.checks import check_kind
+from fastmlp.inspection.checks import check_kind, last_step, network_input
 from fastmlp.inspection.style import NEUTRAL, check_plot_support
 from fastmlp.views.colours import colour_of
 from fastmlp.views.layout import RADIUS, Drawing, draw_network
@@ -27,7 +27,7 @@ class NetworkDisplay:
     always 1. Of more than 16 units in a layer the first ones and the last are drawn, likewise of
     more than 8 layers. Of a maxout unit's weights for one input the largest is drawn.
 
-    It is recommended to use :meth:`from_estimator` to create one. All parameters are stored as
+    It is recommended to use `from_estimator` to create a display. All parameters are stored as
     attributes.
 
     Parameters
@@ -43,7 +43,7 @@ class NetworkDisplay:
         What stands on the lines of each layer instead, those of the biases last.
     unit_texts : list of ndarray of str, of shape (n_units,), or None, default=None
         What stands below the units of each layer after the inputs.
-    estimator_name : str or None, default=None
+    name : str or None, default=None
         What stands above the drawing.
 
     Attributes
@@ -80,14 +80,14 @@ class NetworkDisplay:
         values: Sequence[Array] | None = None,
         weight_texts: Sequence[Array] | None = None,
         unit_texts: Sequence[Array] | None = None,
-        estimator_name: str | None = None,
+        name: str | None = None,
     ) -> None:
         self.network = network
         self.feature_names = feature_names
         self.values = values
         self.weight_texts = weight_texts
         self.unit_texts = unit_texts
-        self.estimator_name = estimator_name
+        self.name = name
 
     @classmethod
     def from_estimator(
@@ -105,8 +105,8 @@ class NetworkDisplay:
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor, MLPAutoencoder, Perceptron or Adaline
-            Fitted.
+        estimator : MLPClassifier, MLPRegressor, MLPAutoencoder, Perceptron, Adaline or Pipeline
+            A fitted network, or a Pipeline that ends with one.
         X : {array-like, sparse matrix} of shape (1, n_features) or None, default=None
             A sample, whose values units and lines then show.
         ax : matplotlib Axes, default=None
@@ -146,12 +146,13 @@ class NetworkDisplay:
         6
         """
         check_plot_support(f"{cls.__name__}.from_estimator")
-        check_kind(estimator, MLPClassifier, MLPRegressor, MLPAutoencoder, Perceptron, Adaline)
+        network = last_step(estimator)
+        check_kind(network, MLPClassifier, MLPRegressor, MLPAutoencoder, Perceptron, Adaline)
         display = cls(
-            estimator._fitted_network(),
-            feature_names=getattr(estimator, "feature_names_in_", None),
-            values=None if X is None else estimator._unit_values(X),
-            estimator_name=type(estimator).__name__ if name is None else name,
+            network._fitted_network(),
+            feature_names=getattr(network, "feature_names_in_", None),
+            values=None if X is None else network._unit_values(network_input(estimator, X)),
+            name=type(network).__name__ if name is None else name,
         )
         return display.plot(
             ax, line_kwargs=line_kwargs, unit_kwargs=unit_kwargs, text_kwargs=text_kwargs
@@ -173,7 +174,7 @@ class NetworkDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; None: those of a new figure, of the size in which all can be read.
         name : str or None, default=None
-            What stands above the drawing; None: `estimator_name`.
+            What stands above the drawing; None: that given at the start.
         line_kwargs : dict or None, default=None
             Keyword arguments for matplotlib's LineCollection, over those of the display.
         unit_kwargs : dict or None, default=None
@@ -203,7 +204,7 @@ class NetworkDisplay:
         self.figure_ = self.ax_.figure
         self.ax_.set(xlim=(0, drawing.width), ylim=(drawing.height, 0), aspect="equal")
         self.ax_.set_axis_off()
-        title = self.estimator_name if name is None else name
+        title = self.name if name is None else name
         if title is not None:
             self.ax_.set_title(title)
         points = _points_per_unit(self.ax_, drawing)

@@ -224,7 +224,7 @@ class StepExplanation:
             values=[self.layers[0].inputs, *(layer.outputs for layer in self.layers)],
             weight_texts=weights,
             unit_texts=deltas,
-            estimator_name=f"loss {short(self.loss)} \N{RIGHTWARDS ARROW} {short(self.new_loss)}",
+            name=f"loss {short(self.loss)} \N{RIGHTWARDS ARROW} {short(self.new_loss)}",
         )
         return display.plot(ax, name=name)
 
