@@ -1,4 +1,3 @@
-import doctest
 import subprocess
 import sys
 
@@ -25,11 +24,7 @@ from fastmlp.inspection import (
     UnitsDisplay,
     WeightsDisplay,
     activations,
-    curves,
-    feature_plane,
     plane,
-    units,
-    weights,
 )
 
 matplotlib.use("Agg")
@@ -457,13 +452,3 @@ def test_errors_of_units(clf):
         UnitsDisplay.from_estimator(clf, X, grid_resolution=1)
     with pytest.raises(ValueError, match="expecting 4 features"):
         UnitsDisplay.from_estimator(clf, X[:, :3], features=(0, 1))
-
-
-# --- examples ------------------------------------------------------------------------------------
-
-
-def test_examples_in_docstrings():
-    for module in (activations, curves, feature_plane, units, weights):
-        results = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
-        assert results.attempted >= 4
-        assert results.failed == 0

@@ -1,6 +1,5 @@
 """One step by hand: the numbers of the textbook, and those of plain NumPy."""
 
-import doctest
 import json
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from fastmlp import Adaline, MLPClassifier, MLPRegressor, Perceptron
-from fastmlp.inspection import explain_step, steps
+from fastmlp.inspection import explain_step
 from tests import reference
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -164,12 +163,6 @@ def test_single_layers_step_down_the_gradient(Model, target):
         np.testing.assert_allclose(layer.new_biases, layer.biases - 0.1 * layer.delta)
         loss = (error**2).sum() / 2 if Model is Adaline else np.abs(layer.z * error).sum()
         assert step.loss == pytest.approx(loss)
-
-
-def test_the_example_of_the_docstring():
-    results = doctest.testmod(steps)
-    assert results.attempted > 5
-    assert results.failed == 0
 
 
 # --- how it is shown -----------------------------------------------------------------------------

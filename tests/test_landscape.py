@@ -1,6 +1,5 @@
 """The loss around fitted weights: against plain NumPy, and as a picture."""
 
-import doctest
 import sys
 import warnings
 
@@ -10,7 +9,6 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from fastmlp import MLPClassifier, MLPRegressor, Perceptron
 from fastmlp.inspection import LossLandscapeDisplay, planes, training_path
-from fastmlp.inspection import landscape as module
 from tests import reference
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -190,13 +188,6 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"from_estimator requires matplotlib.*fastmlp\[plot\]"):
         landscape()
-
-
-@pytest.mark.parametrize("described", [module, planes])
-def test_the_examples_of_the_docstrings(described):
-    results = doctest.testmod(described)
-    assert results.attempted > 3
-    assert results.failed == 0
 
 
 # --- what is refused -----------------------------------------------------------------------------

@@ -1,9 +1,5 @@
 """Networks drawn and summed up: SVG, HTML representation, `summary`, NetworkDisplay."""
 
-import builtins
-import doctest
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from itertools import pairwise
 
@@ -30,9 +26,6 @@ from fastmlp import (
 )
 from fastmlp.exchange.values import FittedNetwork, Layer, Task
 from fastmlp.inspection import NetworkDisplay
-from fastmlp.inspection import network as inspection_network
-from fastmlp.views import summary as views_summary
-from fastmlp.views import svg as views_svg
 from fastmlp.views.colours import NEGATIVE, NEUTRAL, POSITIVE
 from fastmlp.views.layout import draw_network, short
 from fastmlp.views.svg import network_svg
@@ -66,16 +59,6 @@ def paths(root):
 
 def texts(root):
     return [text.text for text in root.iter(f"{NAME}text")]
-
-
-@pytest.mark.filterwarnings("ignore:.*non-interactive")
-@pytest.mark.parametrize(
-    "module", [inspection_network, views_summary, views_svg], ids=lambda module: module.__name__
-)
-def test_the_examples_of_the_docstrings(module):
-    failed, tried = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
-    assert tried
-    assert not failed
 
 
 # --- SVG -----------------------------------------------------------------------------------------
@@ -444,27 +427,10 @@ def test_display_takes_sparse_samples():
     np.testing.assert_array_equal(values[0], X_iris.to_numpy()[0])
 
 
-def test_matplotlib_is_imported_on_drawing_only():
-    code = "import sys, fastmlp.inspection; assert 'matplotlib' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_display_says_what_is_wrong(clf, monkeypatch):
+def test_display_says_what_is_wrong(clf):
     with pytest.raises(NotFittedError):
         NetworkDisplay.from_estimator(MLPClassifier())
     with pytest.raises(TypeError, match="Got StandardScaler instead"):
         NetworkDisplay.from_estimator(StandardScaler().fit(X_iris))
     with pytest.raises(ValueError, match=r"one sample, of shape \(1, n_features\). Got \(2, 4\)"):
         NetworkDisplay.from_estimator(clf, X_iris[:2])
-    display = NetworkDisplay.from_estimator(clf)
-    original = builtins.__import__
-
-    def without_matplotlib(name, *args, **kwargs):
-        if name.split(".")[0] == "matplotlib":
-            raise ImportError(name)
-        return original(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_matplotlib)
-    for draw in (display.plot, lambda: NetworkDisplay.from_estimator(clf)):
-        with pytest.raises(ImportError, match=r"requires matplotlib"):
-            draw()

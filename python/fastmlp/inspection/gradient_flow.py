@@ -46,7 +46,8 @@ class GradientFlowDisplay:
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = MLPClassifier((8, 8), learning_rate_init=0.01, diagnostics=True, random_state=0)
-    >>> display = GradientFlowDisplay.from_estimator(clf.fit(X, y))  # doctest: +SKIP
+    >>> GradientFlowDisplay.from_estimator(clf.fit(X, y))
+    <...GradientFlowDisplay object at ...>
     """
 
     def __init__(self, gradient_norm: Array, *, name: str | None = None) -> None:
