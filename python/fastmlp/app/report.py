@@ -18,6 +18,7 @@ from fastmlp.app.evaluation import (
 )
 from fastmlp.app.tables import TableError, read_table
 from fastmlp.app.targets import FOLDS, Problem, as_problem
+from fastmlp.core.text_tables import text_table
 from fastmlp.tables.reading import Kind, Table
 
 _MOST_COLUMNS = 40  # that are listed
@@ -109,11 +110,7 @@ def _list_columns(X: Any) -> str:
                 _values(table, i, kind),
             )
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = [
-        f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}  {e}"
-        for a, b, c, d, e in rows
-    ]
+    lines = text_table(rows, "<<>><")
     if X.shape[1] > _MOST_COLUMNS:
         lines.append(f"... and {X.shape[1] - _MOST_COLUMNS} more")
     return "\n".join(lines)

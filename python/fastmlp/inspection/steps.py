@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastmlp.core.native import _native
 from fastmlp.core.network import Architecture, Blocks, Network, Samples
+from fastmlp.core.text_tables import html_table, text_table
 from fastmlp.core.typing import Array, HiddenLayer
 from fastmlp.estimators.adaline import Adaline
 from fastmlp.estimators.classifier import MLPClassifier
@@ -72,10 +73,9 @@ class LayerStep:
 
 
 class _Table(NamedTuple):
-    """A table of numbers to print, with a line above it."""
+    """A table of numbers to print, with a line above it; its first row is the head."""
 
     title: str
-    header: list[str]
     rows: list[list[str]]
 
 
@@ -147,30 +147,16 @@ class StepExplanation:
     def __str__(self) -> str:
         lines = [*self._summary(), ""]
         for table in self._tables():
-            rows = [table.header, *table.rows]
-            widths = [3 + max(map(len, column)) for column in zip(*rows, strict=True)]
+            sides = ">" * len(table.rows[0])
             lines.append(table.title)
-            lines += [
-                "".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
-                for row in rows
-            ]
+            lines += [f"   {line}" for line in text_table(table.rows, sides, gap="   ")]
             lines.append("")
         return "\n".join(lines[:-1])
 
     def _repr_html_(self) -> str:
         """The tables for a notebook."""
         parts = [f"<p>{'<br>'.join(map(escape, self._summary()))}</p>"]
-        for title, header, rows in self._tables():
-            head, *body = (
-                "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
-                for tag, cells in [("th", header), *(("td", row) for row in rows)]
-            )
-            rest = "".join(f"<tr>{row}</tr>" for row in body)
-            parts.append(
-                f"<p>{escape(title)}</p><table><thead><tr>{head}</tr></thead>"
-                f"<tbody>{rest}</tbody></table>"
-            )
-        return "\n".join(parts)
+        return "\n".join([*parts, *(html_table(rows, title) for title, rows in self._tables())])
 
     def plot(self, ax: Any = None, *, name: str | None = None) -> NetworkDisplay:
         """Draw the step on the network.
@@ -264,8 +250,10 @@ def _unit_table(title: str, layer: LayerStep) -> _Table:
     columns = (layer.z, outputs, layer.delta, layer.biases, layer.new_biases)
     return _Table(
         title + _share(len(shown), layer.delta.size, "units"),
-        ["unit", "z", "output", "delta", "bias", "new bias"],
-        [[str(j), *(f"{column[j]:.6g}" for column in columns)] for (j,) in shown],
+        [
+            ["unit", "z", "output", "delta", "bias", "new bias"],
+            *([str(j), *(f"{column[j]:.6g}" for column in columns)] for (j,) in shown),
+        ],
     )
 
 
@@ -274,13 +262,15 @@ def _weight_table(title: str, layer: LayerStep) -> _Table:
     columns = (layer.gradient, layer.weights, layer.new_weights)
     return _Table(
         title + _share(len(shown), layer.gradient.size, "weights"),
-        ["from", "to", "input", "delta", "gradient", "weight", "new weight"],
         [
-            [
-                *(str(i), str(j), f"{layer.inputs[i]:.6g}", f"{layer.delta[j]:.6g}"),
-                *(f"{column[i, j]:.6g}" for column in columns),
-            ]
-            for i, j in shown
+            ["from", "to", "input", "delta", "gradient", "weight", "new weight"],
+            *(
+                [
+                    *(str(i), str(j), f"{layer.inputs[i]:.6g}", f"{layer.delta[j]:.6g}"),
+                    *(f"{column[i, j]:.6g}" for column in columns),
+                ]
+                for i, j in shown
+            ),
         ],
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp.core.text_tables import text_table
 from fastmlp.core.typing import Array, Order
 from fastmlp.core.warnings import warn
 from fastmlp.tables.encodings import (
@@ -60,8 +61,7 @@ class TableEncoder:
     def summary(self) -> str:
         """What each column becomes, a line for each."""
         rows = [("column", "kind", "becomes"), *self.rows()]
-        widths = [min(max(len(row[i]) for row in rows), 40) for i in range(2)]
-        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows]
+        lines = text_table(rows, "<<<")
         return "\n".join([*lines, f"{len(self.columns)} columns become {self.width} numbers."])
 
     def to_values(self) -> dict[str, Any]:
@@ -108,6 +108,11 @@ _MOST_BYTES = 256 << 20
 _BLOCK_BYTES, _BLOCK_ROWS = 64 << 20, 65_536
 
 
+def _block_rows(encoder: TableEncoder) -> int:
+    """How many rows are encoded at once."""
+    return int(np.clip(_BLOCK_BYTES // (4 * encoder.width), 1, _BLOCK_ROWS))
+
+
 class EncodedRows:
     """The rows of a table as networks are given them: all at once, or block by block if too many.
 
@@ -126,9 +131,9 @@ class EncodedRows:
 
     def __init__(self, table: Table, encoder: TableEncoder) -> None:
         self.table, self.encoder = table, encoder
-        row = 4 * encoder.width
-        self.block = int(np.clip(_BLOCK_BYTES // row, 1, _BLOCK_ROWS))
-        self.matrix = encoder.transform(table) if table.n * row <= _MOST_BYTES else None
+        self.block = _block_rows(encoder)
+        is_small = table.n * 4 * encoder.width <= _MOST_BYTES
+        self.matrix = encoder.transform(table) if is_small else None
 
     def take(self, rows: Order) -> Array:
         """Some rows, float32 (n_rows, width)."""
@@ -139,7 +144,7 @@ class EncodedRows:
 
 def encoded_blocks(table: Table, encoder: TableEncoder) -> Iterator[Array]:
     """All rows, some at a time, in their order."""
-    block = int(np.clip(_BLOCK_BYTES // (4 * encoder.width), 1, _BLOCK_ROWS))
+    block = _block_rows(encoder)
     for first in range(0, table.n, block):
         part = table if table.n <= block else table.rows(slice(first, first + block))
         yield encoder.transform(part)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
+from fastmlp.core.text_tables import html_table, text_table
 from fastmlp.exchange.values import FittedNetwork
 
 _HEAD = ("layer", "shape", "activation", "dropout", "parameters", "multiply-adds")
@@ -99,15 +100,15 @@ class NetworkSummary:
         return asdict(self)
 
     def __str__(self) -> str:
-        return "\n".join([self._title(), *_lines(_HEAD, self._rows()), self._totals()])
+        return "\n".join([self._title(), *text_table(self._rows(), "<<<>>>"), self._totals()])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return _html_table(self._title(), _HEAD, self._rows(), self._totals())
+        return f"{html_table(self._rows(), self._title())}<p>{escape(self._totals())}</p>"
 
     def _rows(self) -> list[tuple[str, ...]]:
-        return [layer.row() for layer in self.layers]
+        return [_HEAD, *(layer.row() for layer in self.layers)]
 
     def _title(self) -> str:
         units = "-".join(str(layer.shape[-1]) for layer in self.layers)
@@ -163,8 +164,10 @@ class TableSummary:
 
     def _repr_html_(self) -> str:
         *_, total = self.text.splitlines()
-        columns = _html_table("", ("column", "kind", "becomes"), self.columns, total)
-        return f"{columns}<p>{self._count()}</p>{self.networks[0]._repr_html_()}"
+        columns = html_table([("column", "kind", "becomes"), *self.columns])
+        return (
+            f"{columns}<p>{escape(total)}</p><p>{self._count()}</p>{self.networks[0]._repr_html_()}"
+        )
 
     def _count(self) -> str:
         n = len(self.networks)
@@ -259,29 +262,3 @@ def summarise(
         multiply_adds=sum(layer.multiply_adds for layer in layers),
         steps_per_epoch=steps_per_epoch,
     )
-
-
-def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table of text: the first column and the words to the left, numbers to the right."""
-    table = [head, *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
-    sides = "<<<>>>"
-    return [
-        "  ".join(f"{cell:{side}{n}}" for cell, side, n in zip(row, sides, widths, strict=True))
-        for row in table
-    ]
-
-
-def _html_table(
-    caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], total: str
-) -> str:
-    """A table with a caption, and a line below it."""
-    body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
-    return (
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{_cells('th', head)}</tr></thead>"
-        f"<tbody>{body}</tbody></table><p>{escape(total)}</p>"
-    )
-
-
-def _cells(kind: str, row: Sequence[str]) -> str:
-    return "".join(f"<{kind}>{escape(cell)}</{kind}>" for cell in row)
