@@ -100,8 +100,8 @@ def data_loss(fitted: Any, X: Any, y: Any) -> Callable[[Array], float]:
 
 
 @dataclass(frozen=True, eq=False)
-class Plane:
-    """A plane of parameters.
+class ParameterPlane:
+    """A plane of parameters; `feature_plane.Plane` is one of features.
 
     Attributes
     ----------
@@ -133,7 +133,9 @@ class Plane:
         return float((within**2).sum() / total) if total > 0 else 1.0
 
 
-def plane_of(directions: Any, center: Blocks, path: Array | None, random_state: Any) -> Plane:
+def plane_of(
+    directions: Any, center: Blocks, path: Array | None, random_state: Any
+) -> ParameterPlane:
     """The plane that a user has asked for.
 
     Raises
@@ -144,7 +146,8 @@ def plane_of(directions: Any, center: Blocks, path: Array | None, random_state: 
     if isinstance(directions, str) and directions == "random":
         random = check_random_state(random_state)
         both = np.stack([_random_direction(center, random) for _ in range(2)])
-        return Plane(center.flat(), both, ("first random direction", "second random direction"))
+        names = ("first random direction", "second random direction")
+        return ParameterPlane(center.flat(), both, names)
     if isinstance(directions, str) and directions == "pca":
         return _principal_plane(center.flat(), path)
     if not isinstance(directions, (tuple, list)) or len(directions) != 2:
@@ -158,7 +161,7 @@ def plane_of(directions: Any, center: Blocks, path: Array | None, random_state: 
     # the coordinates are the two parameters themselves
     origin = np.where(both.any(axis=0), 0.0, center.flat())
     first, second = (_name(place) for place in directions)
-    return Plane(origin, both, (first, second))
+    return ParameterPlane(origin, both, (first, second))
 
 
 def _random_direction(center: Blocks, random: np.random.RandomState) -> Array:
@@ -173,13 +176,14 @@ def _random_direction(center: Blocks, random: np.random.RandomState) -> Array:
     return still._replace(weights=[along(weight) for weight in center.weights]).flat()
 
 
-def _principal_plane(center: Array, path: Array | None) -> Plane:
+def _principal_plane(center: Array, path: Array | None) -> ParameterPlane:
     if path is None or len(path) < 2:
         raise ValueError("directions='pca' needs a path of at least two points.")
     directions = np.linalg.svd(path - center, full_matrices=False)[2][:2]
     largest = np.abs(directions).argmax(axis=1)
     directions *= np.sign(directions[[0, 1], largest])[:, None]  # svd leaves the signs open
-    return Plane(center, directions, ("first principal direction", "second principal direction"))
+    names = ("first principal direction", "second principal direction")
+    return ParameterPlane(center, directions, names)
 
 
 def _unit_direction(center: Blocks, place: Sequence[int]) -> Array:
