@@ -70,7 +70,8 @@ class GradientFlowDisplay:
 
         Returns
         -------
-        self
+        GradientFlowDisplay
+            The display itself.
 
         Raises
         ------

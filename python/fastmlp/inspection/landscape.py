@@ -215,7 +215,7 @@ class LossLandscapeDisplay:
         Returns
         -------
         LossLandscapeDisplay
-            This one.
+            The display itself.
 
         Raises
         ------

@@ -12,7 +12,7 @@ from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.exchange.values import FittedNetwork
 from fastmlp.inspection.checks import check_kind, last_step, network_input
 from fastmlp.inspection.style import NEUTRAL, check_plot_support
-from fastmlp.views.colours import colour_of
+from fastmlp.views.colours import BIAS, colour_of
 from fastmlp.views.layout import RADIUS, Drawing, draw_network
 
 _POINTS_PER_INCH = 72
@@ -185,7 +185,7 @@ class NetworkDisplay:
         Returns
         -------
         NetworkDisplay
-            This one.
+            The display itself.
 
         Raises
         ------
@@ -256,7 +256,7 @@ def _paint_units(ax: Any, drawing: Drawing, points: float, options: dict[str, An
             Circle(
                 (circle.x, circle.y),
                 RADIUS,
-                **{**look, "facecolor": "#ddd" if circle.is_bias else "white", **options},
+                **{**look, "facecolor": BIAS if circle.is_bias else "white", **options},
             )
         )
         for circle in drawing.circles

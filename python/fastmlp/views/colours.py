@@ -3,6 +3,7 @@
 POSITIVE = "#0072B2"  # blue
 NEGATIVE = "#D55E00"  # vermillion
 NEUTRAL = "#666666"  # grey
+BIAS = "#ddd"  # light grey, of the units that are always 1
 
 
 def colour_of(sign: float) -> str:

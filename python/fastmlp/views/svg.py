@@ -7,7 +7,7 @@ from typing import Any
 
 from fastmlp.core.typing import Array
 from fastmlp.exchange.values import FittedNetwork
-from fastmlp.views.colours import NEUTRAL, colour_of
+from fastmlp.views.colours import BIAS, NEUTRAL, colour_of
 from fastmlp.views.layout import RADIUS, Circle, Drawing, Line, Text, draw_network
 
 # a ground of its own: the page's may be dark
@@ -83,7 +83,7 @@ def _lines(lines: Sequence[Line]) -> str:
 
 
 def _circle(circle: Circle) -> str:
-    fill = "#ddd" if circle.is_bias else "#fff"
+    fill = BIAS if circle.is_bias else "#fff"
     return f'<circle cx="{circle.x:g}" cy="{circle.y:g}" r="{RADIUS}" fill="{fill}"/>'
 
 
