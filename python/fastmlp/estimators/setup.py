@@ -109,9 +109,8 @@ def make_optimizer(
         if parameter.schedule_field:
             fields[parameter.schedule_field] = value
     options["nesterov"] = bool(options["nesterov"])
-    if np.any(
-        estimator._hidden_parameters().dropout
-    ):  # drawn last, and only then: all else is scikit-learn's stream
+    # drawn last, and only then: all else is scikit-learn's stream
+    if np.any(estimator._hidden_parameters().dropout):
         options["seed"] = int(random.randint(2**31))
     fields["first"] = float(fields["first"])
     return Optimizer(estimator.solver, options, Schedule(**fields))
