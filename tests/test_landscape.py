@@ -163,7 +163,7 @@ def test_the_picture(kind, with_path):
         assert display.path_.norm is display.surface_.norm
     figure = matplotlib.pyplot.figure()
     ax = figure.add_subplot(projection="3d" if kind == "surface" else None)
-    assert display.plot(ax, kind=kind, cmap="gray") is display
+    assert display.plot(ax, kind=kind, surface_kwargs={"cmap": "gray"}) is display
     assert display.ax_ is ax
     assert display.surface_.get_cmap().name == "gray"
     figure.canvas.draw()

@@ -13,20 +13,22 @@ template <class T>
 double change_ratio(const Layer<T>& layer) {
   double sums[4] = {};  // of weights, their squares, changes, their squares
   for (int64_t vector = 0; vector < layer.vectors(); ++vector) {
-    Vec<T> weight{}, weight_squares{}, change{}, change_squares{};
+    // in double: the variance is a difference, of what may be nearly the same
+    Wide<T> weight{}, weight_squares{}, change{}, change_squares{};
     for (int64_t row = 0; row < layer.rows(); ++row) {
       T* before = layer.weight.slot[kDiagnosed].at(vector, row);
-      const Vec<T> w = load(layer.weight.slot[0].at(vector, row)), d = w - load(before);
+      const Vec<T> now = load(layer.weight.slot[0].at(vector, row));
+      const Wide<T> w = __builtin_convertvector(now, Wide<T>),
+                    d = __builtin_convertvector(now - load(before), Wide<T>);
       weight += w;
       weight_squares += w * w;
       change += d;
       change_squares += d * d;
-      store(before, w);
+      store(before, now);
     }
-    sums[0] += double(sum<T>(weight));
-    sums[1] += double(sum<T>(weight_squares));
-    sums[2] += double(sum<T>(change));
-    sums[3] += double(sum<T>(change_squares));
+    const Wide<T> all[] = {weight, weight_squares, change, change_squares};
+    for (int i = 0; i < 4; ++i)
+      for (int64_t lane = 0; lane < kLanes<T>; ++lane) sums[i] += all[i][lane];
   }
   const double n = double(layer.in) * double(layer.out) * double(layer.pieces);
   const auto variance = [&](int first) {

@@ -21,8 +21,7 @@ from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.exchange.onnx import OnnxMixin
 from fastmlp.exchange.torch import TorchMixin
 from fastmlp.exchange.values import FittedNetwork, Layer, Task
-from fastmlp.views.html import NetworkBlockMixin
-from fastmlp.views.summary import SummaryMixin
+from fastmlp.views.mixins import NetworkBlockMixin, SummaryMixin
 
 
 class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, NetworkBlockMixin):

@@ -51,8 +51,7 @@ from fastmlp.exchange.values import FittedNetwork, Layer, Task
 from fastmlp.training.data import Data
 from fastmlp.training.interrupts import interruptible
 from fastmlp.training.progress import Progress, printed
-from fastmlp.views.html import NetworkBlockMixin
-from fastmlp.views.summary import SummaryMixin
+from fastmlp.views.mixins import NetworkBlockMixin, SummaryMixin
 
 SINGLE_LAYER_PARAMETERS = {
     "fit_intercept": Parameter(

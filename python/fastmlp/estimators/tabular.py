@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 from math import ceil
 from numbers import Integral
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -51,8 +51,10 @@ from fastmlp.tables.table_encoder import (
     fit_encoder,
 )
 from fastmlp.training.progress import Progress, printed
-from fastmlp.views.html import NetworkBlockMixin
-from fastmlp.views.summary import NetworkSummary, TableSummary
+from fastmlp.views.mixins import NetworkBlockMixin
+
+if TYPE_CHECKING:
+    from fastmlp.views.summary import NetworkSummary, TableSummary
 
 _FOLDS = 10
 _STATISTICS_ROWS = 200_000  # are enough for quantiles and levels
@@ -479,7 +481,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, NetworkBlockMixin, VersionMixin, 
         name = type(fitted).__name__
         return fitted._combined(FittedEnsemble(name, fitted.encoder_, has_names, networks))
 
-    def summary(self) -> TableSummary:
+    def summary(self) -> "TableSummary":
         """Describe what each column became, and the networks in numbers. Prints nothing.
 
         Returns
@@ -507,6 +509,8 @@ class TabularMLP(SavableMixin, OnnxTableMixin, NetworkBlockMixin, VersionMixin, 
         """
         check_is_fitted(self)
         fitted = snapshot(self)
+        from fastmlp.views.summary import TableSummary
+
         networks = [_member_summary(member) for member in fitted.estimators_]
         return TableSummary(fitted.encoder_.rows(), fitted.encoder_.summary(), networks)
 
@@ -524,7 +528,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, NetworkBlockMixin, VersionMixin, 
         return tags
 
 
-def _member_summary(member: Any) -> NetworkSummary:
+def _member_summary(member: Any) -> "NetworkSummary":
     """The summary of a network, of which many rows may have been trained block by block."""
     summary: NetworkSummary = member.summary()
     blocks = len(member.loss_curve_) // member.n_iter_

@@ -109,7 +109,7 @@ class LossLandscapeDisplay:
         random_state: Any = None,
         kind: str = "contour",
         ax: Any = None,
-        **kwargs: Any,
+        surface_kwargs: dict[str, Any] | None = None,
     ) -> Self:
         """Compute the losses around a fitted network's parameters, and draw them.
 
@@ -141,7 +141,7 @@ class LossLandscapeDisplay:
             How to draw.
         ax : matplotlib Axes or None, default=None
             What to draw on, for 'surface' with ``projection='3d'``; None makes a new figure.
-        **kwargs : dict
+        surface_kwargs : dict or None, default=None
             Further arguments of matplotlib's `contourf` or `plot_surface`.
 
         Returns
@@ -196,9 +196,15 @@ class LossLandscapeDisplay:
             path_losses=path_losses,
             path_share=None if way is None else plane.share(way, blocks.flat()),
         )
-        return display.plot(ax, kind=kind, **kwargs)
+        return display.plot(ax, kind=kind, surface_kwargs=surface_kwargs)
 
-    def plot(self, ax: Any = None, *, kind: str = "contour", **kwargs: Any) -> Self:
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        kind: str = "contour",
+        surface_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the losses.
 
         The colours are on a logarithmic scale where the losses are positive and differ much.
@@ -209,7 +215,7 @@ class LossLandscapeDisplay:
             What to draw on, for 'surface' with ``projection='3d'``; None makes a new figure.
         kind : {'contour', 'surface'}, default='contour'
             How to draw.
-        **kwargs : dict
+        surface_kwargs : dict or None, default=None
             Further arguments of matplotlib's `contourf` or `plot_surface`.
 
         Returns
@@ -235,7 +241,7 @@ class LossLandscapeDisplay:
         if solid and not hasattr(ax, "plot_surface"):
             raise ValueError("kind='surface' needs axes with projection='3d'.")
         levels, norm = self._levels()
-        style = {"cmap": SEQUENTIAL, "norm": norm} | kwargs
+        style = {"cmap": SEQUENTIAL, "norm": norm} | (surface_kwargs or {})
         grid = (*np.meshgrid(*self.coordinates), np.ma.masked_invalid(self.losses))
         if solid:
             self.surface_ = ax.plot_surface(*grid, **({"rcount": 100, "ccount": 100} | style))

@@ -174,46 +174,6 @@ class TableSummary:
         return "One network:" if n == 1 else f"{n} networks, the first of which is:"
 
 
-class SummaryMixin:
-    """Fitted networks that can be summed up."""
-
-    def _fitted_network(self) -> FittedNetwork:
-        raise NotImplementedError
-
-    def _dropout_rates(self) -> list[float]:
-        """The rates of the input and of each hidden layer."""
-        return [0.0] * len(self._fitted_network().layers)
-
-    def _steps_per_epoch(self) -> int | None:
-        """How many mini-batches an epoch of the last fit had."""
-        return None
-
-    def summary(self) -> NetworkSummary:
-        """Sum the fitted network up: its layers, parameters, memory and work. Prints nothing.
-
-        Returns
-        -------
-        NetworkSummary
-            ``print`` shows it as text, notebooks as a table; `to_dict` has the numbers.
-
-        Raises
-        ------
-        NotFittedError
-            The estimator is not fitted.
-        ValueError
-            The weights are not finite or do not fit each other, or `dropout` does not fit them.
-
-        Examples
-        --------
-        >>> from fastmlp import MLPClassifier
-        >>> clf = MLPClassifier((3,), solver="lbfgs", random_state=0)
-        >>> clf.fit([[0.0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]).summary().n_parameters
-        13
-        """
-        network = self._fitted_network()
-        return summarise(network, self._dropout_rates(), self._steps_per_epoch())
-
-
 def summarise(
     network: FittedNetwork, dropout: Sequence[float], steps_per_epoch: int | None
 ) -> NetworkSummary:

@@ -1,12 +1,57 @@
-"""The drawn network in the HTML representation of estimators."""
+"""What estimators inherit of the views, which are imported when something is looked at."""
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastmlp.exchange.values import FittedNetwork
 
+if TYPE_CHECKING:
+    from fastmlp.views.summary import NetworkSummary
+
 _BLOCK = '<div class="estimator-table"><details open><summary>{}</summary>{}</details></div>'
 _MAX_UNITS = 9  # keeps the largest drawing below 20 kB: a notebook may hold many
+
+
+class SummaryMixin:
+    """Fitted networks that can be summed up."""
+
+    def _fitted_network(self) -> FittedNetwork:
+        raise NotImplementedError
+
+    def _dropout_rates(self) -> list[float]:
+        """The rates of the input and of each hidden layer."""
+        return [0.0] * len(self._fitted_network().layers)
+
+    def _steps_per_epoch(self) -> int | None:
+        """How many mini-batches an epoch of the last fit had."""
+        return None
+
+    def summary(self) -> "NetworkSummary":
+        """Sum the fitted network up: its layers, parameters, memory and work. Prints nothing.
+
+        Returns
+        -------
+        NetworkSummary
+            ``print`` shows it as text, notebooks as a table; `to_dict` has the numbers.
+
+        Raises
+        ------
+        NotFittedError
+            The estimator is not fitted.
+        ValueError
+            The weights are not finite or do not fit each other, or `dropout` does not fit them.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> clf = MLPClassifier((3,), solver="lbfgs", random_state=0)
+        >>> clf.fit([[0.0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]).summary().n_parameters
+        13
+        """
+        from fastmlp.views.summary import summarise
+
+        network = self._fitted_network()
+        return summarise(network, self._dropout_rates(), self._steps_per_epoch())
 
 
 class NetworkBlockMixin:
