@@ -1,6 +1,7 @@
 """`python -m fastmlp --data` and `predict`: tables as they come, what is said of them, models."""
 
 import re
+import shlex
 import sys
 
 import numpy as np
@@ -285,6 +286,18 @@ def test_a_regressor_beside_others(tmp_path, run):
     assert "TabularMLPRegressor is the best of them" in text
     assert "--save model.fastmlp" in text
     assert ".save(" not in printed_code(text)
+
+
+def test_the_next_steps_can_be_run_as_they_are_printed(tmp_path):
+    path = tmp_path / "my table.csv"
+    steps = report._next_steps(path, "the price", "regression", None).splitlines()
+    words = shlex.split(steps[0])
+    assert words[words.index("--data") + 1] == str(path)
+    assert words[words.index("--target") + 1] == "the price"
+    assert words[words.index("--task") + 1] == "regression"
+    assert "--task" not in report._next_steps(path, None, "auto", None)
+    (step,) = report._next_steps(path, None, "auto", tmp_path / "my model").splitlines()
+    assert str(tmp_path / "my model") in shlex.split(step)
 
 
 def test_tables_that_cannot_be_predicted(tmp_path, run):

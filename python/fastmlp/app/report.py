@@ -1,5 +1,6 @@
 """What the command prints of a table: its columns, the scores, what matters, the code."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def run(path: Path, target: str | None, task: str, save: Path | None) -> None:
         _save(problem, save)
     print("\nThe same in Python:\n")
     print("\n".join(f"    {line}".rstrip() for line in python_code(problem, save)))
-    print(f"\nWhere to go next:\n{_next_steps(path, target, save)}")
+    print(f"\nWhere to go next:\n{_next_steps(path, target, task, save)}")
 
 
 def python_code(problem: Problem, save: Path | None) -> list[str]:
@@ -229,13 +230,15 @@ def _save(problem: Problem, path: Path) -> None:
     )
 
 
-def _next_steps(path: Path, target: str | None, save: Path | None) -> str:
+def _next_steps(path: Path, target: str | None, task: str, save: Path | None) -> str:
     """The commands and pages that follow from here."""
     command = "python -m fastmlp"
     steps = []
     if save is None:
-        chosen = f" --target {target}" if target else ""
-        steps.append(("save the model", f"{command} --data {path}{chosen} --save model.fastmlp"))
-    model = save or "model.fastmlp"
+        chosen = f" --target {shlex.quote(target)}" if target else ""
+        chosen += f" --task {task}" if task != "auto" else ""
+        data = shlex.quote(str(path))
+        steps.append(("save the model", f"{command} --data {data}{chosen} --save model.fastmlp"))
+    model = shlex.quote(str(save or "model.fastmlp"))
     steps.append(("predict new rows", f"{command} predict {model} NEW_FILE --out predictions.csv"))
     return "\n".join(f"    {what:<18}{how}" for what, how in steps)
