@@ -358,6 +358,7 @@ def test_large_tables_are_sampled_by_class(monkeypatch, tmp_path):
     [
         ([0.5, 0.7, 0.8, 0.9], "Ours is the best"),
         ([0.5, 0.7, 0.9, 0.8], f"{TREES} is better on this table"),
+        ([0.5, 0.9, 0.9, 0.8], f"{LINEAR} is better on this table"),
         ([0.5, 0.9, 0.7, 0.9], "A linear model is as good"),
         ([0.5, 0.7, 0.9, 0.9], "do not clearly differ"),
         ([0.5, 0.5, 0.5, 0.5], "No model is clearly better than a constant"),

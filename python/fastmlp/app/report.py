@@ -186,7 +186,8 @@ def _verdict(results: list[Result]) -> str:
     by_name = {result.name: result for result in results}
     ours = results[-1]
     trees, linear, constant = by_name[TREES], by_name[LINEAR], by_name[CONSTANT]
-    best = max((trees, linear, constant), key=lambda result: float(result.scores.mean()))
+    # of equal ones the simplest
+    best = max((constant, linear, trees), key=lambda result: round(result.scores.mean(), 9))
     if not any(_is_better(result, constant) for result in (trees, linear, ours)):
         return "No model is clearly better than a constant: these columns say little of the target."
     if _is_better(best, ours):
