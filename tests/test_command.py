@@ -300,6 +300,15 @@ def test_the_next_steps_can_be_run_as_they_are_printed(tmp_path):
     assert str(tmp_path / "my model") in shlex.split(step)
 
 
+def test_where_no_model_can_be_saved_is_told_before_the_evaluation(tmp_path, run):
+    path = tmp_path / "t.csv"
+    example(20).to_csv(path, index=False)
+    for save, message in [(tmp_path / "none" / "m", "there is no folder"), (tmp_path, "a folder")]:
+        status, output, errors = run("--data", path, "--save", save)
+        assert (status, output) == (2, "")
+        assert re.search(f"--save: .*{message}", errors)
+
+
 def test_tables_that_cannot_be_predicted(tmp_path, run):
     frame = example(20)[["x", "colour"]]
     model = fastmlp.TabularMLPClassifier(n_ensemble=1, max_iter=1, batch_size=5)

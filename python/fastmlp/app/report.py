@@ -42,8 +42,11 @@ def run(path: Path, target: str | None, task: str, save: Path | None) -> None:
     Raises
     ------
     TableError
-        Says why the table cannot be used.
+        Says why the table cannot be used, or the model not be saved.
     """
+    if save is not None and (save.is_dir() or not save.parent.is_dir()):
+        what = "is a folder" if save.is_dir() else f"there is no folder {save.parent}"
+        raise TableError(f"--save: {save} cannot be written: {what}")
     problem = as_problem(read_table(path), target, task)
     print(_headline(problem))
     print(f"\n{_list_columns(problem.X)}\n", flush=True)
