@@ -10,10 +10,10 @@ from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_digits, load_iris, make_classification, make_moons
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import scale
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler, scale
 
-from fastmlp import MLPClassifier, MLPRegressor, _native, load
+from fastmlp import MLPClassifier, MLPRegressor, Perceptron, _native, load
 from fastmlp.core.network import Network
 from fastmlp.core.typing import HiddenLayer
 from fastmlp.estimators.base import Labels
@@ -423,3 +423,14 @@ def test_gradient_flow():
         GradientFlowDisplay.from_estimator(MLPClassifier((5,), max_iter=1).fit(flowers, flower))
     with pytest.raises(NotFittedError):
         GradientFlowDisplay.from_estimator(MLPClassifier())
+    with pytest.raises(TypeError, match="Got Perceptron"):
+        GradientFlowDisplay.from_estimator(Perceptron().fit(flowers, flower))
+
+
+def test_gradient_flow_of_a_pipeline():
+    clf = MLPClassifier((5,), max_iter=3, diagnostics=True, random_state=0)
+    pipeline = make_pipeline(StandardScaler(), clf).fit(flowers, flower)
+    display = GradientFlowDisplay.from_estimator(pipeline)
+    assert np.array_equal(display.gradient_norm, clf.diagnostics_["gradient_norm"])
+    assert display.ax_.get_title() == "MLPClassifier"
+    matplotlib.pyplot.close("all")
