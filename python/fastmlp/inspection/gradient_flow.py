@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from fastmlp.core.typing import Array
-from fastmlp.inspection.checks import last_step
+from fastmlp.inspection.checks import network_in
 from fastmlp.inspection.style import SEQUENTIAL, check_plot_support, new_axes
 
 
@@ -132,6 +132,8 @@ class GradientFlowDisplay:
             The fit has recorded no diagnostics.
         ImportError
             matplotlib is not installed.
+        TypeError
+            It is no multi-layer network.
         NotFittedError
             The estimator is not fitted.
 
@@ -146,7 +148,7 @@ class GradientFlowDisplay:
         2
         """
         check_plot_support(f"{cls.__name__}.from_estimator")
-        network = last_step(estimator)
+        network = network_in(estimator, "diagnostics")
         diagnostics = getattr(network, "diagnostics_", None)
         if diagnostics is None:
             raise ValueError(
