@@ -1,6 +1,7 @@
 """One step by hand: the numbers of the textbook, and those of plain NumPy."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -210,6 +211,22 @@ def test_errors():
     for unfitted in (MLPClassifier(), Perceptron()):
         with pytest.raises(NotFittedError):
             explain_step(unfitted, X[0], 1)
+
+
+def test_a_row_without_its_names_is_warned_of_once():
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame({"a": [0.0, 1, 2], "b": [1.0, 0, 1]})
+    model = MLPClassifier((3,), max_iter=2, random_state=0).fit(X, [0, 1, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        named = explain_step(model, X[:1], 0)
+        with pytest.raises(ValueError, match="feature names"):
+            explain_step(model, X[["b", "a"]][:1], 0)
+    with pytest.warns(UserWarning, match="valid feature names") as noticed:
+        nameless = explain_step(model, X.iloc[0], 0)
+    assert len(noticed) == 1
+    assert str(nameless) == str(named)
+    assert list(model.feature_names_in_) == ["a", "b"]
 
 
 def test_a_step_on_the_drawing():

@@ -383,13 +383,17 @@ def _look_into_network(estimator: Any, x: Any, y: Array) -> _Look:
             "over all rows: set_params(solver='sgd') shows the gradient's own."
         )
     vars(before)["_class_factors"] = None
+    row = before._check_rows(x)[0]
+    # from here on without names: they are checked, and a row without them is warned of once
+    x = np.asarray(x)
+    vars(before).pop("feature_names_in_", None)
     after = copy(before).partial_fit(x, y)
     loss, gradient = before.loss_and_gradient(x, y)
     layers = _layers(
         before._blocks(),
         before._hidden_layers,
         before._trained_loss,
-        before._check_rows(x)[0],
+        row,
         Blocks([layer[0] for layer in gradient], [layer[1] for layer in gradient]),
         after._blocks(),
     )
