@@ -112,6 +112,20 @@ def test_dates_that_some_cells_are_not(tmp_path):
     assert "1 cells that are none" in table.notes[0]
 
 
+def test_a_date_that_can_be_read_in_two_ways_is_told(tmp_path):
+    both = read_table(write(tmp_path / "a.csv", "d,x\n03/11/2023,1\n04/11/2023,2\n"))
+    assert list(both.frame["d"].dt.month) == [3, 4]
+    assert both.notes == ["column 'd' read as dates, %m/%d/%Y; %d/%m/%Y would fit as well"]
+    for cells, form in [
+        (("03/11/2023", "13/11/2023"), "%d/%m/%Y"),
+        (("11/03/2023", "11/13/2023"), "%m/%d/%Y"),
+        (("03.11.2023", "04.11.2023"), "%d.%m.%Y"),
+        (("2023-03-11", "2023-04-11"), "%Y-%m-%d"),
+    ]:
+        path = write(tmp_path / "b.csv", f"d,x\n{cells[0]},1\n{cells[1]},2\n")
+        assert read_table(path).notes == [f"column 'd' read as dates, {form}"]
+
+
 def test_cells_that_hold_lists_are_left_out(tmp_path):
     frame = pd.DataFrame({"a": range(10), "tags": [["x"]] * 10, "y": range(10)})
     frame.to_json(tmp_path / "t.json")

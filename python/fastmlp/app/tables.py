@@ -324,7 +324,7 @@ def _read_dates(table: TableFile, name: str) -> None:
     if column.empty or pandas.api.types.infer_dtype(column) != "string":
         return
     first = str(column.iloc[0])
-    best, best_format = 0.0, ""
+    best, best_format, other_format = 0.0, "", ""
     # where both ways fit, points mean that the day comes first, as in 24.12.2026
     for dayfirst in sorted((False, True), reverse=first.count(".") > 1):
         with warnings.catch_warnings():
@@ -333,8 +333,11 @@ def _read_dates(table: TableFile, name: str) -> None:
         if form is None or form.count("%") < 2 or not any(mark in form for mark in "-/. "):
             continue
         read = pandas.to_datetime(column, format=form, errors="coerce", utc="%z" in form)
-        if read.notna().mean() > best:
-            best, best_format = read.notna().mean(), form
+        share = read.notna().mean()
+        if share > best:
+            best, best_format = share, form
+        elif share == best and form != best_format and "/" in form and form[:2] != "%Y":
+            other_format = form  # nothing but custom tells 03/04/2026 from 04/03/2026
     if best < _DATES:
         return
     utc = ", utc=True" if "%z" in best_format else ""
@@ -343,5 +346,6 @@ def _read_dates(table: TableFile, name: str) -> None:
         f"frame[{name!r}] = pd.to_datetime("
         f"frame[{name!r}], format={best_format!r}, errors='coerce'{utc})",
         f"column {name!r} read as dates, {best_format}"
+        + (f"; {other_format} would fit as well" if other_format else "")
         + (f"; {lost} cells that are none count as missing" if lost else ""),
     )
