@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from fastmlp import MLPClassifier, MLPRegressor, Perceptron, _native, load
+from fastmlp import MLPAutoencoder, MLPClassifier, MLPRegressor, Perceptron, _native, load
 from fastmlp.core.network import Network
 from fastmlp.core.typing import HiddenLayer
 from fastmlp.estimators.base import Labels
@@ -260,6 +260,13 @@ def test_a_fit_that_learned_nothing_says_so_once(disease):
     texts = [w for w in caught if "learned nothing" in str(w.message)]
     assert len(texts) == 1
     assert texts[0].filename == __file__
+
+
+def test_an_autoencoder_is_not_sent_to_diagnose():
+    with pytest.warns(UserWarning, match="The MLPAutoencoder has learned nothing") as caught:
+        MLPAutoencoder((2,), learning_rate_init=1e-9, max_iter=20).fit(flowers)
+    (text,) = [str(w.message) for w in caught if "learned nothing" in str(w.message)]
+    assert text.endswith("of the best constant prediction.")
 
 
 @pytest.mark.filterwarnings("error:The MLP.* has learned nothing")

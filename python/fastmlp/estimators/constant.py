@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier, is_regressor
 
 from fastmlp.core.native import _native
 from fastmlp.core.network import Blocks, Samples
@@ -117,8 +118,10 @@ def warn_of_nothing_learned(estimator: Any, training: Training) -> None:
         return
     loss = mean_loss(e, e._blocks(), e._hidden_layers, samples)
     if has_learned_nothing(loss, constant):
-        warn(
+        text = (
             f"The {type(e).__name__} has learned nothing: its training loss of {loss:.4g} is no "
-            f"better than the {constant:.4g} of the best constant prediction. "
-            "fastmlp.inspection.diagnose(estimator, X, y) looks for the cause."
+            f"better than the {constant:.4g} of the best constant prediction."
         )
+        if is_classifier(e) or is_regressor(e):  # diagnose takes no others
+            text += " fastmlp.inspection.diagnose(estimator, X, y) looks for the cause."
+        warn(text)
