@@ -2,6 +2,7 @@
 
 import datetime as dt
 import tracemalloc
+import warnings
 from decimal import Decimal
 from itertools import pairwise
 
@@ -527,3 +528,32 @@ def test_forged_encoders(change):
     change(values)
     with pytest.raises(ValueError, match=r"is no encod|not whole|is no str"):
         TableEncoder.from_values(values)
+
+
+# --- values that are spelled as text -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ([f"{i / 7:.3f}" for i in range(100)], "numbers as text.*pandas.to_numeric"),
+        (pd.date_range("2024", periods=100).astype(str), "dates as text.*pandas.to_datetime"),
+    ],
+)
+def test_a_text_column_of_numbers_or_dates_is_told_of(values, what):
+    X = pd.DataFrame({"spelled": values, "b": np.arange(100)})
+    with pytest.warns(UserWarning, match=f"Column 'spelled' holds {what}"):
+        encoder_of(X)
+
+
+def test_text_that_is_meant_as_it_is_gives_no_warning():
+    n = 100
+    X = pd.DataFrame({
+        "few codes": [f"{i % 20}" for i in range(n)],
+        "category": pd.Categorical([f"{i}" for i in range(n)]),
+        "names": [f"user {i}" for i in range(n)],
+        "some numbers": [f"{i}" if i else "none" for i in range(n)],
+    })  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoder_of(X)

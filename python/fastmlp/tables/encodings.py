@@ -4,6 +4,7 @@ Each encoding writes `width` numbers per row; unknown values are zeros. What one
 it learns once, from the rows that are fitted.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from scipy.special import ndtri
 
 from fastmlp.core.container import is_count
 from fastmlp.core.typing import Array
+from fastmlp.core.warnings import warn
 from fastmlp.tables.reading import Kind, Table
 
 _QUANTILES = 1001  # of the table from which normal scores are interpolated
@@ -255,6 +257,21 @@ def fit_categories(
     if not levels or (len(texts) == 1 and counts.sum() == len(codes)):
         return None
     return CategoryEncoding(name, levels, len(texts) - len(levels))
+
+
+def warn_of_spelled_values(name: str, texts: list[str]) -> None:
+    """Warn where a column's texts are numbers or dates: each is a level of its own as text."""
+    some = texts[:100]
+    for what, read in (("numbers", float), ("dates", np.datetime64)):
+        with suppress(ValueError):
+            for text in some:
+                read(text)
+            warn(
+                f"Column {name!r} holds {what} as text, which are taken as categories: convert it, "
+                f"with pandas.to_{'numeric' if what == 'numbers' else 'datetime'} for example, or "
+                "make it a category if that is meant."
+            )
+            return
 
 
 def fit_dates(name: str, dates: Array, n_bins: int) -> DateEncoding | None:

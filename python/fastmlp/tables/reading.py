@@ -112,6 +112,10 @@ class Table:
             return _kind_of_values(self._values(i), self.label(i), spelled=False)
         return Kind.CATEGORY
 
+    def is_text(self, i: int) -> bool:
+        """Whether column i of a frame is plain text, which was not made a category."""
+        return self.is_frame and type(self._series[i].dtype).__name__ in ("String", "Object")
+
     def numbers(self, i: int) -> Array:
         """Column i as float64 (n,); what is missing is NaN.
 

@@ -17,12 +17,15 @@ from fastmlp.tables.encodings import (
     fit_numbers,
     from_values,
     read_values,
+    warn_of_spelled_values,
 )
 from fastmlp.tables.reading import Kind, Table
 
 _BINS = 16
 _MOST_BIN_COLUMNS = 4096  # of all numbers together: beyond it there are fewer bins, or none
 _MOST_LEVELS = 255  # of a category, as many as HistGradientBoosting takes
+
+_FEW_LEVELS = 30  # of text that may well be codes
 
 _ENERGY_ROWS = 20_000  # are enough for the mean length of a row
 
@@ -168,6 +171,9 @@ def fit_encoder(table: Table, kinds: Sequence[Kind]) -> TableEncoder:
         name = table.label(i)
         if kind is Kind.CATEGORY:
             columns.append(fit_categories(name, values, _MOST_LEVELS))
+            many = len(values[1]) > max(_FEW_LEVELS, table.n / 4)
+            if many and table.is_text(i):
+                warn_of_spelled_values(name, values[1])
         elif kind is Kind.DATE:
             columns.append(fit_dates(name, values, bins))
         else:
