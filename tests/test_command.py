@@ -104,6 +104,17 @@ def test_spaces_and_question_marks(tmp_path):
     assert "'?' is missing" in table.notes[0]
 
 
+def test_a_first_line_that_tells_excel_the_separator(tmp_path):
+    rows = "".join(f"{i},5;{'ja' if i % 2 else 'nein'}\n" for i in range(20))
+    table = read_table(write(tmp_path / "t.csv", "sep=;\na;y\n" + rows))
+    assert list(table.frame) == ["a", "y"]
+    assert table.frame["a"][1] == 1.5
+    assert "first line, 'sep=', skipped" in table.notes[0]
+    names = {}
+    exec("import pandas as pd\n" + "\n".join(table.code), names)
+    pd.testing.assert_frame_equal(names["frame"], table.frame)
+
+
 def test_dates_that_some_cells_are_not(tmp_path):
     cells = [f"2020-01-{day:02}" for day in range(1, 31)]
     text = "when,y\n" + "".join(f"{cell},1\n" for cell in [*cells, "unknown"])

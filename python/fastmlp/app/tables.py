@@ -173,6 +173,9 @@ def _read_text(path: Path, texts: list[str]) -> tuple[Any, dict[str, Any]]:
 def _guess_options(lines: list[str]) -> dict[str, Any]:
     """The options of `read_csv` that lines of a file call for, those of its defaults left out."""
     options: dict[str, Any] = {}
+    if lines[0].startswith("sep="):  # which tells Excel the separator
+        options["skiprows"] = 1
+        lines = lines[1:]
     lines = lines[: max(20, _HEAD_CHARACTERS // len(lines[0]))]
     separator = _guess_separator(lines)
     if separator != ",":
@@ -250,6 +253,7 @@ def _describe(options: dict[str, Any]) -> str:
     """How the file is written, where that is not what `read_csv` takes for granted."""
     words = {
         "encoding": "encoding {}",
+        "skiprows": "first line, 'sep=', skipped",
         "sep": "separator {}",
         "decimal": "decimal comma",
         "header": "no header",
