@@ -225,6 +225,7 @@ def _new_axes(drawing: Drawing) -> Any:
 
 def _points_per_unit(ax: Any, drawing: Drawing) -> float:
     """How large a unit of the drawing is on the axes, for what is measured in points."""
+    ax.figure.draw_without_rendering()  # a layout that the figure makes decides it
     box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     inches = min(box.width / drawing.width, box.height / drawing.height)
     return float(inches * _POINTS_PER_INCH)
