@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
-from fastmlp.core.native import _native
 from fastmlp.core.network import Blocks, Samples
-from fastmlp.core.threads import n_threads
-from fastmlp.core.typing import Array, HiddenLayer
+from fastmlp.core.typing import Array
 from fastmlp.core.warnings import warn
+from fastmlp.estimators.scoring import mean_loss
 from fastmlp.training.training import Training
 
 # A loss within this share of the constant's is no better: deep networks that learn the frequencies
@@ -37,20 +36,6 @@ def constant_loss(estimator: Any, samples: Samples) -> float:
         )
         for z in _best_outputs(estimator, samples)
     )
-
-
-def mean_loss(estimator: Any, blocks: Blocks, hidden: list[HiddenLayer], samples: Samples) -> float:
-    """The mean loss of a network on some samples, without penalties."""
-    return _native.evaluate(
-        blocks.in_core_order(),
-        hidden,
-        estimator._trained_loss,
-        samples.rows,
-        samples.targets,
-        samples.weights,
-        n_threads=n_threads(estimator.n_jobs),
-        **estimator._loss_options(),
-    )[1]
 
 
 def _best_outputs(estimator: Any, samples: Samples) -> list[Array]:

@@ -104,8 +104,15 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, Netw
         check_is_fitted(self)
         fitted = snapshot(self)
         features = one_row(fitted, X)
-        hidden = [fitted.hidden_activations(X, layer)[0] for layer in range(fitted.n_layers_ - 2)]
-        return [features, *hidden, fitted._outputs(X)[0]]
+        rows, dtype = fitted._check_rows(X)
+        outputs = _native.activations(
+            fitted._blocks().for_core(dtype),
+            fitted._hidden_layers,
+            fitted._trained_loss,
+            rows,
+            n_threads=1,
+        )
+        return [features, *(layer[0] for layer in outputs)]
 
     # --- prediction ------------------------------------------------------------------------------
 

@@ -135,20 +135,7 @@ class LabelledPerceptron(MultilayerPerceptron, SklearnMixin):
         self._class_factors = None
         if self.class_weight is None:
             return
-        if labels.ndim == 2:
-            raise ValueError(
-                "class_weight is for one label per sample, and y is multilabel. Use sample_weight."
-            )
-        from sklearn.utils.class_weight import compute_class_weight
-
-        factors: Array = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_[labels]
-        )
-        if not np.all(factors >= 0) or not np.isfinite(factors).all():
-            raise ValueError(
-                f"class_weight must hold finite numbers, 0 or more. Got {self.class_weight!r}."
-            )
-        self._class_factors = factors
+        self._class_factors = class_factors(self.class_weight, self.classes_, labels)
 
     def _weigh_classes(self, labels: Array, sample_weight: Array | None) -> Array | None:
         factors = getattr(self, "_class_factors", None)
@@ -187,6 +174,28 @@ class LabelledPerceptron(MultilayerPerceptron, SklearnMixin):
         factors = getattr(self, "_class_factors", None)
         if factors is not None and (len(factors) != n or not np.all(factors >= 0)):
             raise ValueError(f"the weights of the classes do not fit {n} classes_")
+
+
+def class_factors(class_weight: Any, classes: Array, labels: Array) -> Array:
+    """The weight of each class (n_classes,) by `class_weight`.
+
+    Parameters
+    ----------
+    class_weight : dict or 'balanced'
+    classes : ndarray of shape (n_classes,)
+    labels : ndarray of shape (n,)
+        The numbers of the classes; of multilabel, for which there are none, (n, n_labels).
+    """
+    from sklearn.utils.class_weight import compute_class_weight
+
+    if labels.ndim == 2:
+        raise ValueError(
+            "class_weight is for one label per sample, and y is multilabel. Use sample_weight."
+        )
+    factors: Array = compute_class_weight(class_weight, classes=classes, y=classes[labels])
+    if not np.all(factors >= 0) or not np.isfinite(factors).all():
+        raise ValueError(f"class_weight must hold finite numbers, 0 or more. Got {class_weight!r}.")
+    return factors
 
 
 def _binarizer_of(y: Any) -> Any:

@@ -48,6 +48,16 @@ REGRESSOR_PARAMETERS = {
 REGRESSOR_ATTRIBUTES = {**MLP_ATTRIBUTES, "out_activation_": out_activation("identity", "exp")}
 
 
+def check_range(loss: str, targets: Array, y: Array, name: str = "y") -> None:
+    """Check that targets, which were given as `y`, are such as a loss can be of."""
+    low = np.min(targets, initial=1)
+    if (loss == "poisson" and low < 0) or (loss == "gamma" and low <= 0):
+        raise ValueError(
+            f"Some value(s) of {name} are out of the valid range of the loss {loss!r}: "
+            f"must be {'>=' if loss == 'poisson' else '>'} 0, got {np.min(y)}."
+        )
+
+
 @register
 @documented
 class MLPRegressor(RegressorMixin, MultilayerPerceptron, SklearnMixin):
@@ -226,12 +236,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron, SklearnMixin):
         if issparse(y) or y.dtype.kind not in "fiub":
             raise ValueError(f"y must be a dense array of numbers, got {type(y)} of {y.dtype}.")
         targets = converted(y.reshape(len(y), -1), dtype, "y")  # the smallest may become 0
-        low = np.min(targets, initial=1)
-        if (self.loss == "poisson" and low < 0) or (self.loss == "gamma" and low <= 0):
-            raise ValueError(
-                f"Some value(s) of y are out of the valid range of the loss {self.loss!r}: "
-                f"must be {'>=' if self.loss == 'poisson' else '>'} 0, got {np.min(y)}."
-            )
+        check_range(self.loss, targets, y)
         self.n_outputs_ = targets.shape[1]
         return targets, y
 

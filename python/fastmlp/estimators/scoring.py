@@ -7,9 +7,9 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
 from fastmlp.core.native import _native
-from fastmlp.core.network import Blocks
+from fastmlp.core.network import Blocks, Samples
 from fastmlp.core.threads import n_threads
-from fastmlp.core.typing import Array
+from fastmlp.core.typing import Array, HiddenLayer
 from fastmlp.core.warnings import warn
 from fastmlp.estimators.base import snapshot
 from fastmlp.training.data import Validation
@@ -80,6 +80,25 @@ def score_and_loss(
         return _score_by(scorer, estimator, blocks, validation), loss
     labels, weights = validation.pick(data.labels), validation.pick(data.sample_weight)
     return estimator._default_score(outputs, labels, weights), loss
+
+
+def mean_loss(
+    estimator: Any,
+    blocks: Blocks,
+    hidden: list[HiddenLayer],
+    samples: Samples,
+    *,
+    threads: int | None = None,
+) -> float:
+    """The mean loss of a network on some samples, without penalties."""
+    return _native.evaluate(
+        blocks.for_core(blocks.weights[0].dtype),
+        hidden,
+        estimator._trained_loss,
+        *samples,
+        n_threads=threads or n_threads(estimator.n_jobs),
+        **estimator._loss_options(),
+    )[1]
 
 
 def _score_by(

@@ -7,7 +7,6 @@ from scipy.sparse import issparse
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,6 +17,7 @@ from fastmlp.estimators.base import snapshot
 from fastmlp.estimators.classifier import CLASSIFIER_PARAMETERS, MLPClassifier
 from fastmlp.estimators.consistency import check_classes_attribute
 from fastmlp.estimators.documentation import documented
+from fastmlp.estimators.labels import class_factors
 from fastmlp.estimators.tabular import (
     TABULAR_ATTRIBUTES,
     TABULAR_PARAMETERS,
@@ -201,17 +201,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
     def _weigh(self, codes: Array, sample_weight: Array | None) -> Array | None:
         if self.class_weight is None:
             return sample_weight
-        if self._is_multilabel:
-            raise ValueError(
-                "class_weight is for one label per sample, and y is multilabel. Use sample_weight."
-            )
-        factors = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_[codes]
-        )
-        if not np.all(factors >= 0) or not np.isfinite(factors).all():
-            raise ValueError(
-                f"class_weight must hold finite numbers, 0 or more. Got {self.class_weight!r}."
-            )
+        factors = class_factors(self.class_weight, self.classes_, codes)
         weights: Array = (factors / (factors.max() or 1))[codes].astype(np.float32)
         return weights if sample_weight is None else weights * sample_weight
 

@@ -8,12 +8,14 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from fastmlp.core.network import Samples
 from fastmlp.core.rules import Attribute, Parameter, Rule, any_of, each, real
 from fastmlp.core.typing import Array
 from fastmlp.estimators.attributes import count, floats, numbers
 from fastmlp.estimators.base import snapshot
 from fastmlp.estimators.documentation import documented
-from fastmlp.estimators.regressor import REGRESSOR_PARAMETERS, MLPRegressor
+from fastmlp.estimators.regressor import REGRESSOR_PARAMETERS, MLPRegressor, check_range
+from fastmlp.estimators.scoring import mean_loss
 from fastmlp.estimators.tabular import (
     TABULAR_ATTRIBUTES,
     TABULAR_PARAMETERS,
@@ -29,8 +31,8 @@ _quantiles = Rule(lambda value: _each.accepts(value) and len(value) > 0, f"{_eac
 
 
 def _minus_loss(network: Any, X: Array, y: Array, sample_weight: Array | None = None) -> float:
-    """Minus the training loss, which has no penalty here."""
-    return -float(network.loss_and_gradient(X, y, sample_weight)[0])
+    samples = Samples(X, y.reshape(len(y), -1), sample_weight)
+    return -mean_loss(network, network._blocks(), network._hidden_layers, samples)
 
 
 @register
@@ -159,12 +161,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
     def _checked(self, y: Any, name: str) -> Array:
         """Y as float64 (n, n_targets)."""
         values: Array = check_array(y, ensure_2d=False, dtype=np.float64, input_name=name)
-        low = values.min()
-        if (self.loss == "poisson" and low < 0) or (self.loss == "gamma" and low <= 0):
-            raise ValueError(
-                f"Some value(s) of {name} are out of the valid range of the loss {self.loss!r}: "
-                f"must be {'>=' if self.loss == 'poisson' else '>'} 0, got {low}."
-            )
+        check_range(self.loss, values, values, name)
         return values.reshape(len(values), -1)
 
     def _scaled(self, y: Array) -> Array:

@@ -9,13 +9,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from fastmlp.core.native import _native
 from fastmlp.core.network import Blocks
 from fastmlp.core.rules import InvalidParameterError, integer
 from fastmlp.core.typing import Array
 from fastmlp.estimators.base import Labels
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.regressor import MLPRegressor
+from fastmlp.estimators.scoring import mean_loss
 from fastmlp.estimators.session import TrainingSession
 from fastmlp.inspection.checks import check_parameter, fitted_network
 
@@ -89,12 +89,10 @@ def data_loss(fitted: Any, X: Any, y: Any) -> Callable[[Array], float]:
     blocks, dtype = fitted._blocks(), fitted.coefs_[0].dtype
     X, y = fitted._check_X_y(X, y, reset=False)
     samples = fitted._make_data(X, y, None, dtype, Labels.SUBSET).samples
-    options = fitted._loss_options()
 
     def loss(parameters: Array) -> float:
-        arrays = blocks.unflat(parameters, dtype).for_core(dtype)
-        hidden, name = fitted._hidden_layers, fitted._trained_loss
-        return _native.evaluate(arrays, hidden, name, *samples, n_threads=1, **options)[1]
+        moved = blocks.unflat(parameters, dtype)
+        return mean_loss(fitted, moved, fitted._hidden_layers, samples, threads=1)
 
     return loss
 
