@@ -96,11 +96,12 @@ def evaluate(problem: Problem, rows: Array) -> Iterator[Result]:
         scoring = {"score": "r2", "loss": "neg_root_mean_squared_error"}
         constant, linear = DummyRegressor(), Ridge()
         trees = HistGradientBoostingRegressor
+    ours = new_model(problem)
     for name, model, table in (
         (CONSTANT, constant, plain),
         (LINEAR, make_pipeline(_columns(plain), linear), plain),
         (TREES, trees(categorical_features="from_dtype", random_state=0), plain),
-        (type(new_model(problem)).__name__, new_model(problem), X),
+        (type(ours).__name__, ours, X),
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
