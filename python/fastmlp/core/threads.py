@@ -2,6 +2,8 @@
 
 import os
 from functools import cache
+from threading import get_ident
+from types import TracebackType
 from typing import Any
 
 import threadpoolctl
@@ -34,15 +36,54 @@ class _Controller(threadpoolctl.LibController):
 threadpoolctl.register(_Controller)
 
 
+# The threads that are within a fit, by their identifiers. Single operations on it are atomic; a lock
+# could be held by another thread at the moment of a fork, and then in the child for ever.
+_fitting: set[int] = set()
+
+
+class FitUnderWay:
+    """For its time the calling thread counts as one that fits: fits side by side share the threads.
+
+    However they come to be side by side: by joblib's threads, those of a Dask worker or of others,
+    none of which limits the threads of the fits that it runs. A fit within a fit, of the same
+    thread, is none more.
+    """
+
+    def __enter__(self) -> None:
+        thread = get_ident()
+        self._mine = thread if thread not in _fitting else None
+        _fitting.add(thread)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._mine is not None:
+            _fitting.discard(self._mine)
+
+
 def n_threads(n_jobs: int | None) -> int:
-    """Threads to use.
+    """Threads to use now.
 
     Parameters
     ----------
     n_jobs : int or None
-        None is all that affinity, the cgroup's quota, OMP_NUM_THREADS and threadpoolctl leave; -1
-        too, -2 one less. More than the latter two's limit is never taken.
+        None is all that affinity, the cgroup's quota, OMP_NUM_THREADS and threadpoolctl leave,
+        divided by the fits under way in this process. -1 is all of them, -2 one less. More than the
+        latter two's limit is never taken.
     """
+    return shared_threads(n_jobs, most_threads(n_jobs))
+
+
+def shared_threads(n_jobs: int | None, most: int) -> int:
+    """`n_threads` where `most_threads` is known, for asking often."""
+    return most if n_jobs is not None else max(1, most // max(1, len(_fitting)))
+
+
+def most_threads(n_jobs: int | None) -> int:
+    """`n_threads` of a fit that has the process for itself."""
     affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     cpus = _cpu_count(os.getpid(), len(affinity))
     wanted = cpus if n_jobs is None else n_jobs if n_jobs > 0 else cpus + 1 + n_jobs

@@ -21,6 +21,7 @@ from sklearn.utils.validation import validate_data
 
 from fastmlp.core.arrays import converted
 from fastmlp.core.native import _native
+from fastmlp.core.threads import FitUnderWay
 from fastmlp.core.typing import Array
 
 _VERSION_KEY = "_fastmlp_version"
@@ -94,7 +95,8 @@ def all_or_nothing(estimator: BaseEstimator, *, goes_on: bool = False) -> Iterat
         if isinstance(curve, list):
             earlier[name] = curve, len(curve)
             setattr(copied, name, [])
-    yield copied
+    with FitUnderWay():
+        yield copied
     cls: Any = type(estimator)
     now = vars(estimator)
     parameters = {name: now[name] for name in _parameter_names(cls) if name in now}

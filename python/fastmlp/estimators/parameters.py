@@ -220,10 +220,11 @@ MLP_PARAMETERS = {
     "n_jobs": Parameter(
         any_of(integer(1), integer(-(2**31), -1, "[]"), nothing),
         "int or None",
-        """Maximum number of threads. None means as many as CPU affinity, the cgroup's quota,
-        OMP_NUM_THREADS and threadpoolctl's limits allow; -1 the same, -2 one less. The limits of
-        OpenMP hold for any value. Fewer threads are used where that is faster. The model is the
-        same for any number.""",
+        """Maximum number of threads. -1 means as many as CPU affinity, the cgroup's quota,
+        OMP_NUM_THREADS and threadpoolctl's limits allow, -2 one less. None means the same as -1,
+        divided by the number of fits that run in the process at the time. The limits of OpenMP hold
+        for any value. Fewer threads are used where that is faster. The model is the same for any
+        number.""",
         free_on_resuming=True,
     ),
     "activation_alpha": Parameter(

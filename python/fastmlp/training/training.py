@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import is_regressor
 
 from fastmlp.core.network import Blocks, Network
-from fastmlp.core.threads import n_threads
+from fastmlp.core.threads import most_threads, shared_threads
 from fastmlp.training.data import Data, Validation
 from fastmlp.training.interrupts import interruptible
 
@@ -133,7 +133,7 @@ class Training(ABC):
         self.data = data
         self.watchers = Watchers()
         self.validation: Validation | None = None
-        self.threads = n_threads(estimator.n_jobs)
+        self._most_threads = most_threads(estimator.n_jobs)
         self.began = monotonic()
         self.deadline = np.inf  # of `max_time`, on the monotonic clock
         self.was_interrupted = True  # until it has ended otherwise
@@ -174,6 +174,11 @@ class Training(ABC):
     @abstractmethod
     def _result(self) -> Blocks:
         """The parameters to keep, however `_train` ended."""
+
+    @property
+    def threads(self) -> int:
+        """How many to use for the next epoch: other fits may have begun or ended since the last."""
+        return shared_threads(self.estimator.n_jobs, self._most_threads)
 
     # --- what watchers may ask -------------------------------------------------------------------
 
