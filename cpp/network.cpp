@@ -106,6 +106,13 @@ std::vector<std::vector<int64_t>> block_shapes(const Recipe& recipe) {
   return shapes;
 }
 
+double count(const std::vector<std::vector<int64_t>>& shapes) {
+  double all = 0;
+  for (const auto& shape : shapes)
+    all += double(shape[0]) * (shape.size() == 2 ? double(shape[1]) : 1);
+  return all;
+}
+
 template <class T>
 Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, bool sparse,
                     bool keep_gradient)
@@ -118,11 +125,9 @@ Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, b
       keep_gradient_(keep_gradient),
       calls_(operations<T>(engine)),
       session_(nullptr, calls_.close) {
-  double widths = double(features_), elements = 0;
-  for (const auto& shape : shapes_) {
+  double elements = count(shapes_), widths = double(features_);
+  for (const auto& shape : shapes_)
     if (shape.size() == 1) widths += double(shape[0]);
-    if (shape.size() == 2) elements += double(shape[0]) * double(shape[1]);
-  }
   elements += widths * double(batch);
   try {
     // Far beyond any memory, and far below where sizes in bytes would overflow.

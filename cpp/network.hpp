@@ -27,6 +27,9 @@ int find_name(const char* what, const std::vector<std::string>& names, const std
 /// Shapes of a network's parameters, in the order of the blocks.
 std::vector<std::vector<int64_t>> block_shapes(const Recipe& recipe);
 
+/// The parameters: multiply-adds of a pass of one row, or nearly so.
+double count(const std::vector<std::vector<int64_t>>& shapes);
+
 template <class T>
 const Operations<T>& operations(const Engine& engine);
 
@@ -45,6 +48,9 @@ class Network {
   int64_t batch() const { return batch_; }
   bool sparse() const { return sparse_; }
   bool keeps_gradient() const { return keep_gradient_; }
+  /// Multiply-adds, or what takes as long, of so many passes of a row through all layers. The
+  /// gradient is three passes, an update of all weights some 20.
+  double work(int64_t passes) const { return count(shapes_) * double(passes); }
 
   // As in engine.hpp.
   void write(int slot, const T* const* blocks) { calls_.write(session_.get(), slot, blocks); }

@@ -3,20 +3,32 @@
 
 #include <pybind11/pybind11.h>
 
+#include <optional>
+
 #include "../engine.hpp"
 
 namespace fastmlp {
 
 namespace py = pybind11;
 
-/// The GIL released for the time of a long call.
+/// Multiply-adds below which a call keeps the GIL: some 50 us. Where two threads make such calls in
+/// turn, waking the other one each time takes longer than what they could do at the same time.
+constexpr double kBriefWork = 1e6;
+
+/// The GIL released for the time of a call, unless it is brief.
 class Released {
+ public:
+  explicit Released(double work = kBriefWork) {
+    if (work >= kBriefWork) release_.emplace();
+  }
+
+ private:
   struct InFlight {
     InFlight();
     ~InFlight();
   };
   InFlight in_flight_;  // until after the GIL is back
-  py::gil_scoped_release release_;
+  std::optional<py::gil_scoped_release> release_;
 };
 
 /// What a pass asks from time to time, and what came of it.

@@ -30,7 +30,7 @@ void over_one_batch(const Network<T>& net, const py::object& x, const py::object
   Stop asked{py::none()};
   asked.set_on(&pass);
   {
-    const Released release;
+    const Released release(net.work(3 * pass.n));
     use(data, pass);
   }
   asked.raise();
@@ -66,7 +66,7 @@ void bind_class(py::module_& m, const char* name) {
           [](Net& net, int slot, const py::list& arrays) {
             require(slot >= 0 && slot <= kDiagnosed, "slot: must be 0, 1, 2, 3 or 4");
             const auto blocks = block_pointers<T>(arrays, net.shapes());
-            const Released release;
+            const Released release(net.work(1));
             net.write(slot, blocks.data());
           },
           "slot"_a, "blocks"_a,
@@ -80,7 +80,7 @@ void bind_class(py::module_& m, const char* name) {
             std::vector<T*> blocks;
             py::list arrays = new_blocks(net.shapes(), &blocks);
             {
-              const Released release;
+              const Released release(net.work(1));
               net.read(slot, blocks.data());
             }
             return arrays;
@@ -125,7 +125,7 @@ void bind_class(py::module_& m, const char* name) {
             asked.set_on(&pass);
             Epoch epoch;
             {
-              const Released release;
+              const Released release(net.work(3 * pass.n + 20 * (1 + pass.n / net.batch())));
               epoch = net.train(data, pass, net.batch(), options, from);
             }
             asked.look_again();

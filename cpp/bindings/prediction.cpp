@@ -37,7 +37,8 @@ std::pair<py::array, double> predict(const py::list& arrays, const py::list& hid
   plan_hidden(hidden, &plan);
   plan_units(arrays, loss.has_value(), &plan);
   finish_plan(loss, loss_parameter, label_smoothing, &plan);
-  const auto blocks = block_pointers<T>(arrays, block_shapes(plan.recipe));
+  const auto shapes = block_shapes(plan.recipe);
+  const auto blocks = block_pointers<T>(arrays, shapes);
   const Engine& chosen = find_engine(engine.c_str());
   const RowsArgument<T> rows(x, plan.units.front());
   Data<T> data{rows.rows, nullptr, nullptr, nullptr};
@@ -55,7 +56,7 @@ std::pair<py::array, double> predict(const py::list& arrays, const py::list& hid
   double value = 0;
   if (pass.n > 0) {
     T* values = out.mutable_data();
-    const Released release;
+    const Released release(count(shapes) * double(pass.n));
     value = operations<T>(chosen).predict(plan.recipe, blocks.data(), data, pass, values,
                                           layers ? activations.data() : nullptr);
   }
