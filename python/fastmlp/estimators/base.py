@@ -58,6 +58,10 @@ class VersionMixin:
             )
         super().__setstate__(state)  # type: ignore[misc]
 
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        return list(_parameter_names(cls))
+
 
 class Labels(Enum):
     """Which class labels y may have."""
@@ -109,8 +113,11 @@ def all_or_nothing(estimator: BaseEstimator, *, goes_on: bool = False) -> Iterat
 
 @cache
 def _parameter_names(cls: Any) -> list[str]:
-    """The names of the constructor's parameters: looking at its signature takes a while."""
-    names: list[str] = cls._get_param_names()
+    """The names of the constructor's parameters.
+
+    Looking at its signature takes 100 us, and a search does so six times per fit.
+    """
+    names: list[str] = super(VersionMixin, cls)._get_param_names()
     return names
 
 
