@@ -19,11 +19,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 # the other pages have tests of their own
 @pytest.mark.parametrize(("name", "examples"), [
     ("quick-start", 19), ("settings", 5), ("callbacks", 12), ("reproducibility", 10),
-    ("keras-and-pytorch", 8), ("faq", 6),
+    ("keras-and-pytorch", 8), ("faq", 6), ("chunks", 40),
 ])  # fmt: skip
 def test_the_page_says_what_happens(name, examples, tmp_path, monkeypatch):
-    if name == "callbacks":
-        pytest.importorskip("sklearn.callback")
+    for package in {"callbacks": ["sklearn.callback"], "chunks": ["pyarrow", "dask"]}.get(name, []):
+        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testfile(
         str(DOCS / f"{name}.md"), module_relative=False, optionflags=FLAGS
