@@ -11,6 +11,11 @@ import fastmlp
 import fastmlp.inspection
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
+NEEDS = {
+    "callbacks": ["sklearn.callback"],
+    "chunks": ["pyarrow", "dask"],
+    "searches": ["distributed"],
+}
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -20,9 +25,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 @pytest.mark.parametrize(("name", "examples"), [
     ("quick-start", 19), ("settings", 5), ("callbacks", 12), ("reproducibility", 10),
     ("keras-and-pytorch", 8), ("faq", 6), ("chunks", 40),
+    ("searches", 12),
 ])  # fmt: skip
 def test_the_page_says_what_happens(name, examples, tmp_path, monkeypatch):
-    for package in {"callbacks": ["sklearn.callback"], "chunks": ["pyarrow", "dask"]}.get(name, []):
+    for package in NEEDS.get(name, ()):
         pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testfile(
