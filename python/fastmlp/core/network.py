@@ -234,6 +234,22 @@ class Samples(NamedTuple):
         """Whether the rows are those of a CSR matrix."""
         return isinstance(self.rows, tuple)
 
+    @property
+    def n_steps(self) -> int:
+        """The most steps of a sequence; 1 of rows."""
+        rows = self.rows
+        return rows.shape[1] if isinstance(rows, np.ndarray) and rows.ndim == 3 else 1
+
+    def of_valid_steps(self) -> "Samples":
+        """Of a network with outputs at every step: the steps of all sequences as one row each."""
+        rows, targets, weights, lengths = self
+        assert isinstance(rows, np.ndarray)
+        n, steps = rows.shape[:2]
+        counts = np.full(n, steps) if lengths is None else lengths
+        valid = np.arange(steps) < counts[:, np.newaxis]
+        weights = None if weights is None else np.repeat(weights, counts)
+        return Samples(rows[valid], targets[valid], weights)
+
 
 class Network:
     """A network on the engine in use: its parameters and a solver's state, and work space.
@@ -266,8 +282,7 @@ class Network:
         keep_gradient: bool = False,
         steps: int = 1,
     ) -> None:
-        self.hidden = architecture.hidden
-        self.cell = architecture.cell
+        self.layers = (architecture.hidden, architecture.cell)  # what arrays are read by
         self.dtype = dtype
         self.batch = batch
         kind = _native.Network32 if dtype == np.float32 else _native.Network64
@@ -297,7 +312,7 @@ class Network:
 
     def read(self, slot: int = 0) -> Blocks:
         """A copy of the parameters or of a part of the solver's state."""
-        return Blocks.from_core(self._native.read(slot), self.hidden, self.cell)
+        return Blocks.from_core(self._native.read(slot), *self.layers)
 
     def train(
         self, samples: Samples, order: Order | None, epoch: Epoch, options: dict[str, Any]
@@ -341,7 +356,7 @@ class Network:
             lengths=samples.lengths,
             n_threads=n_threads,
         )
-        return loss, Blocks.from_core(arrays, self.hidden, self.cell)
+        return loss, Blocks.from_core(arrays, *self.layers)
 
     def diagnose(self, samples: Samples, order: Order, *, n_threads: int) -> Array:
         """Look at the layers, over up to 64 rows and a batch; nothing is changed.

@@ -242,7 +242,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         labels = Labels.NEW if new and not incremental else known
         data = self._make_data(X, y, sample_weight, dtype, labels, training=True)
         find_scorer(self)  # that there is none is an error, whether it is used or not
-        architecture = architecture_of(self, X.shape[1])
+        architecture = architecture_of(self)
         # without dropout: what `predict` evaluates
         self._hidden_layers = [layer._replace(dropout=0.0) for layer in architecture.hidden]
         self._trained_loss = architecture.loss
@@ -292,6 +292,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             alpha=self.alpha,
             l1=self.l1,
             sparse=data.samples.is_sparse,
+            steps=data.samples.n_steps,
             keep_gradient=self.diagnostics or "clip_norm" in optimizer.options,
         )
         return FirstOrderTraining(
@@ -406,9 +407,19 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
                 raise ValueError(
                     f"sample_weight must sum to more than zero. Got {np.sum(weights)} instead."
                 )
-        samples = Samples(native_rows(X, dtype), targets, weights)
+        samples = self._samples(X, targets, weights, dtype)
         y = self._labels_for_scorers(y, compared)
         return Data(samples, n, X, y, compared, sample_weight)
+
+    def _samples(
+        self, X: Any, targets: Array, weights: Array | None, dtype: npt.DTypeLike
+    ) -> Samples:
+        """Samples for the core of X that was checked."""
+        return Samples(native_rows(X, dtype), targets, weights)
+
+    def _feature_rows(self, X: Any) -> Any:
+        """X that was checked as rows (n, n_features), to compare the ranges of features."""
+        return X
 
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":
@@ -462,6 +473,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             l1=self.l1,
             batch=len(samples.targets),
             sparse=samples.is_sparse,
+            steps=samples.n_steps,
             keep_gradient=True,
         )
 
@@ -470,7 +482,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
     ) -> tuple[Callable[[Blocks], tuple[float, Blocks]], Blocks]:
         X, y = self._check_X_y(X, y, reset=False)
         samples = self._make_data(X, y, sample_weight, dtype, Labels.SUBSET).samples
-        architecture = architecture_of(self, self.n_features_in_)
+        architecture = architecture_of(self)
         blocks = self._blocks_as(dtype)
         check_goes_on(self, blocks, architecture)
         network = self._differentiable_network(architecture, samples, dtype)

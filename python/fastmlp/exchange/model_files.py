@@ -387,7 +387,8 @@ def _restore_optimizer(decoder: Decoder, code: Any, estimator: Any) -> Optimizer
     if not _are_slots(slots) or len(slots) != len(optimizer.slots):
         raise ValueError("the optimizer's state does not fit the weights in number or shape")
     try:
-        optimizer.state = [Blocks.from_core(slot, estimator._hidden_layers) for slot in slots]
+        layers = (estimator._hidden_layers, estimator._cell)
+        optimizer.state = [Blocks.from_core(slot, *layers) for slot in slots]
         fits = optimizer.fits(estimator._blocks())
     except ValueError:
         fits = False
