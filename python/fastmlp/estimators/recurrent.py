@@ -385,6 +385,17 @@ class RecurrentPerceptron(MultilayerPerceptron):
         hidden: list[Array] = states
         return hidden
 
+    def _unit_values(self, X: Any) -> list[Array]:
+        """The features of one sequence's last step, and what the units of each layer make of it."""
+        check_is_fitted(self)
+        fitted = snapshot(self)
+        rows, states = fitted._states(X)
+        if len(rows) != 1:
+            raise ValueError(f"X must be one sequence. Got {len(rows)}.")
+        last = valid_steps(rows).sum() - 1
+        outputs, _ = fitted._read_outputs(X, None, lambda outputs: outputs)
+        return [rows[0, last], *(state[0, last] for state in states), outputs[-1]]
+
     def _states(self, X: Any, initial_state: Any = None) -> tuple[Array, list[Array]]:
         """X for the core, and the states (n, n_steps, n_units), 0 after the ends."""
         rows, dtype = self._check_rows(X)

@@ -179,7 +179,7 @@ def has_targets_per_step(y: Any, *, are_labels: bool) -> bool:
     It has if it is a list of sequences, or has three axes; of labels two are enough, unless it is
     a single column, which scikit-learn takes for (n,). Numbers (n, k) are k targets of a sequence.
     """
-    shape = () if is_list_of_sequences(y) else np.shape(y)
+    shape: tuple[int, ...] = () if is_list_of_sequences(y) else np.shape(y)
     two = are_labels and len(shape) == 2 and shape[1] != 1
     return is_list_of_sequences(y) or len(shape) == 3 or two
 
@@ -210,7 +210,7 @@ def targets_per_step(y: Any, X: Array, *, are_labels: bool) -> Any:
             if are_labels
             else ("targets per step are (n_sequences, n_steps, n_outputs)")
         )
-        swapped = _SWAPPED if X.shape[2:] == values.shape[1:2] else ""
+        swapped = _SWAPPED if values.ndim > 1 and values.shape[1] == X.shape[2] else ""
         raise ValueError(
             f"y of shape {np.shape(y)} does not fit X, which has {len(X)} sequences of "
             f"{X.shape[1]} steps: {what}.{swapped}"

@@ -54,8 +54,12 @@ class Layer(NamedTuple):
 
     def astype(self, dtype: npt.DTypeLike) -> "Layer":
         """The layer with parameters of this type."""
-        arrays = {k: v for k, v in self._asdict().items() if isinstance(v, np.ndarray)}
-        return self._replace(**{name: array.astype(dtype) for name, array in arrays.items()})
+        arrays: dict[str, Any] = {
+            name: value.astype(dtype)
+            for name, value in self._asdict().items()
+            if isinstance(value, np.ndarray)
+        }
+        return self._replace(**arrays)
 
 
 class FittedNetwork(NamedTuple):
