@@ -78,6 +78,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
     _parameters: ClassVar[dict[str, Parameter]]
     _attributes: ClassVar[dict[str, Attribute]]
 
+    maxout_pieces: int
     n_iter_: int
     loss_: float
     t_: int
@@ -89,7 +90,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
 
     def _hidden_parameters(self) -> HiddenParameters:
         """What the parameters say of the hidden layers, checked."""
-        return hidden_parameters(self)
+        return hidden_parameters(self)._replace(maxout_pieces=self.maxout_pieces)
 
     def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
         """Make targets for the core of y, and what predictions are compared with."""

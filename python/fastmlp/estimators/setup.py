@@ -52,7 +52,7 @@ def hidden_parameters(estimator: Any) -> HiddenParameters:
     check_length(estimator, "activation_alpha", n)
     check_length(estimator, "dropout", n + 1, "hidden layer, and one for the input before them")
     e = estimator
-    return HiddenParameters(sizes, e.activation, e.activation_alpha, e.dropout, e.maxout_pieces)
+    return HiddenParameters(sizes, e.activation, e.activation_alpha, e.dropout)
 
 
 def check_length(estimator: Any, name: str, n: int, each: str = "hidden layer") -> None:
