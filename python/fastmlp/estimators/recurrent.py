@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
@@ -201,11 +202,17 @@ class RecurrentPerceptron(MultilayerPerceptron):
         return found._replace(cell=self.cell)
 
     def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        name, are_labels = type(self).__name__, is_classifier(self)
+        name = type(self).__name__
         if y is None:
-            raise ValueError(f"This {name} estimator requires y to be passed, but y is None.")
-        X = checked_sequences(X)
-        per_step = has_targets_per_step(y, are_labels=are_labels)
+            raise ValueError(
+                f"This {name} estimator requires y to be passed, but the target y is None."
+            )
+        if issparse(y):
+            raise TypeError("Sparse data was passed as y, but dense data is required.")
+        is_list, X = is_list_of_sequences(X), checked_sequences(X)
+        if not is_list_of_sequences(y):
+            y = np.asarray(y)
+        per_step = has_targets_per_step(y, are_labels=is_classifier(self))
         if reset:
             self.n_features_in_, self._cell, self._per_step = X.shape[2], self.cell, per_step
         check_features(X, self.n_features_in_, name)
@@ -214,20 +221,29 @@ class RecurrentPerceptron(MultilayerPerceptron):
             raise ValueError(
                 f"y has {kinds[per_step]}, but the {name} was fitted to {kinds[not per_step]}."
             )
-        if per_step:
-            y = targets_per_step(y, X, are_labels=are_labels)
-            check_array(y.data[steps_of(y)], ensure_2d=False, dtype=None, input_name="y")
-            return X, y
-        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-        check_consistent_length(X, y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if reset and y.ndim == 2 and y.shape[1] == X.shape[1]:
+        if not per_step:
+            return X, self._checked_targets(y, X, warns=reset)
+        if is_list and not is_list_of_sequences(y):
+            y = y[:, : X.shape[1]]  # it may be padded for a longer sequence than those picked here
+        y = targets_per_step(y, X, are_labels=is_classifier(self))
+        check_array(y.data[steps_of(y)], ensure_2d=False, dtype=None, input_name="y")
+        return X, y
+
+    def _checked_targets(self, y: Array, X: Array, *, warns: bool) -> Array:
+        """Targets of whole sequences, (n,) or (n, n_outputs)."""
+        numeric = y.dtype == object and not is_classifier(self)
+        checked: Array = check_array(
+            y, ensure_2d=False, dtype=np.float64 if numeric else None, input_name="y"
+        )
+        check_consistent_length(X, checked)
+        if checked.ndim == 2 and checked.shape[1] == 1:
+            checked = column_or_1d(checked, warn=True)
+        if warns and checked.shape[1:] == X.shape[1:2]:
             warn(
                 f"y of shape {y.shape} is taken as {y.shape[1]} values of each whole sequence, and "
                 "X has as many steps. Of one value per step pass y[:, :, np.newaxis]."
             )
-        return X, y
+        return checked
 
     def _samples(
         self, X: Any, targets: Array, weights: Array | None, dtype: npt.DTypeLike
@@ -449,5 +465,4 @@ class RecurrentPerceptron(MultilayerPerceptron):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True  # as padding
         return tags

@@ -248,9 +248,10 @@ def _encode_parameter(encoder: Encoder, cls: Any, name: str, value: Any, place: 
 
 def _goes_on(optimizer: Optimizer, estimator: Any) -> bool:
     """Whether `partial_fit` would go on from the optimizer, not start another."""
-    if len(estimator.coefs_) != len(estimator.intercepts_):
-        return False  # which the estimator will say
-    return optimizer.fits(estimator._blocks())
+    try:
+        return optimizer.fits(estimator._blocks())
+    except ValueError:  # the numbers of arrays do not fit each other, which the estimator will say
+        return False
 
 
 def _encode_optimizer(
