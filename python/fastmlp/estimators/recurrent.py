@@ -261,7 +261,9 @@ class RecurrentPerceptron(MultilayerPerceptron):
         return spread(targets, valid), masked(spread(compared, valid), valid)
 
     def _labels_for_scorers(self, y: Any, labels: Array) -> Any:
-        return super()._labels_for_scorers(y.data if self._per_step else y, labels)
+        if self._per_step:  # numbers need their third axis to be known for what they are
+            y = y.data if is_classifier(self) or y.ndim == 3 else y.data[:, :, np.newaxis]
+        return super()._labels_for_scorers(y, labels)
 
     def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
         if self._per_step:
