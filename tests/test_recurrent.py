@@ -933,7 +933,7 @@ def test_set_params_after_a_fit_changes_no_prediction(Estimator):
 def test_digits_row_by_row():
     digits = load_digits()
     rows, y = digits.images[:900] / 16, digits.target[:900]
-    clf = RNNClassifier((32,), max_iter=30, batch_size=20, learning_rate="one_cycle",
+    clf = RNNClassifier((32,), cell="gru", max_iter=30, batch_size=20, learning_rate="one_cycle",
                         learning_rate_init=0.01, random_state=0)  # fmt: skip
     assert clf.fit(rows[::2], y[::2]).score(rows[1::2], y[1::2]) > 0.9
 
