@@ -59,9 +59,9 @@ results = {
 # The recurrent network
 # ---------------------
 # Its input is one number per year, not nine: what it needs of the years before it has to keep in
-# its state. It is trained to predict the next value at each step, on overlapping pieces of 22 years,
-# as the whole series would be a single sample. For the test it runs through the series once, from
-# the first year to the last, and so has seen all years before the one that it predicts.
+# its state. It is trained to predict the next value at each step, on overlapping pieces of 22
+# years, as the whole series would be a single sample. For the test it runs through the series once,
+# from the first year to the last, and so has seen all years before the one that it predicts.
 #
 # With some 200 numbers any network overfits sooner or later. After how many epochs it is to stop,
 # and which cell is better, the last 88 years before 1921 decide, not the test.
@@ -120,8 +120,8 @@ plt.show()
 
 # %%
 # The network found by itself, from one number per year, about what the nine coefficients say, and
-# no more: on the roots, which even out the spread, the linear model is better. A series as short and
-# as regular as this one leaves little to a network. Always compare with the simple methods.
+# no more: on the roots, which even out the spread, the linear model is better. A series as short
+# and as regular as this one leaves little to a network. Always compare with the simple methods.
 #
 # What the state has kept
 # -----------------------
