@@ -4,8 +4,14 @@
 // `units[n_layers]` outputs. Parameters go in and out as C-contiguous blocks in scikit-learn's
 // order and shape: weight (in, out) and bias (out) of the first layer, then of the next; a maxout
 // layer of k pieces has k * out columns, piece by piece. After them, layer by layer, the slopes
-// (out) of the layers whose activation learns them. Functions that allocate throw OutOfMemory
-// (threads.hpp); `write` and `read` do not.
+// (out) of the layers whose activation learns them.
+//
+// In a recurrent network (`cell`) rows are sequences, and each hidden layer has its own outputs one
+// step earlier as inputs too: at a sequence's begin these are 0. Their weights (out, out) come
+// after all other blocks, layer by layer; of a gru (out, 3 * out), reset and update gate and
+// candidate side by side, with a bias (3 * out) of their own.
+//
+// Functions that allocate throw OutOfMemory (threads.hpp); `write` and `read` do not.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +27,10 @@ struct Hidden {
   double dropout;    // share of outputs that a training step drops
 };
 
+/// What hidden layers are. Recurrent are elman: a(x W + b + h U), Elman, Cognitive Science 14,
+/// 1990; and gru: see formulas/cells.hpp.
+enum class Cell { dense, elman, gru };
+
 /// What a network is. `loss` is a place in the list of formulas/losses.hpp.
 struct Recipe {
   const int64_t* units;  // n_layers + 1 sizes
@@ -33,22 +43,25 @@ struct Recipe {
   // Penalty: (alpha / 2 * sum of squared weights + l1 * sum of absolute weights) / sum of the
   // batch's sample weights.
   double alpha, l1;
+  Cell cell;
+  bool per_step;  // a recurrent network's outputs are wanted at every step, else at the last
+  int64_t steps;  // of a sequence at most, where a session is opened; 1 where rows are no sequences
 
-  int blocks() const {
-    int n = 2 * n_layers;
-    for (int l = 0; l < n_layers - (loss >= 0); ++l) n += hidden[l].learned;
-    return n;
-  }
+  /// What a unit of hidden layer l has several of, side by side.
+  int pieces(int l) const { return cell == Cell::gru ? 3 : hidden[l].pieces; }
+  bool recurrent() const { return cell != Cell::dense; }
 };
 
 /// What a dense X may hold. It is converted as its rows are gathered, batch by batch.
 enum class ElementType { f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 };
 
-/// Rows of features: dense with unit column stride, or compressed (CSR) when `indptr` is set.
+/// Rows of features: dense with unit column stride, or compressed (CSR) when `indptr` is set. A
+/// sequence has a row per step.
 template <class T>
 struct Rows {
-  const char* dense;  // row r starts at dense + r * stride
-  int64_t stride;     // bytes
+  const char*
+      dense;  // row r starts at dense + r * stride, its step t at step_stride * t from there
+  int64_t stride, step_stride;  // bytes
   ElementType type;
   const T* values;        // CSR: the stored entries, else null
   const int64_t* indptr;  // CSR: entries of row r are indptr[r] .. indptr[r + 1]; else null
@@ -63,6 +76,12 @@ struct Data {
   const int32_t* classes;  // (rows,): the output that is 1, all others 0; one output: its value;
                            // both before label smoothing
   const T* weights;        // (rows,), or null: all 1
+  // Of sequences. What lies past their lengths counts for nothing, and may be anything. Where there
+  // are outputs at every step, so are targets, and each counts with the weight of its sequence.
+  int64_t steps = 1;
+  const int64_t* lengths = nullptr;  // (rows,), 1 to `steps`, or null: all have all steps
+
+  int64_t length(int64_t row) const { return lengths ? lengths[row] : steps; }
 };
 
 /// A pass over `n` rows, order[0], order[1], ... of the data; a null order is 0, 1, ...
@@ -120,17 +139,21 @@ struct Operations {
                  const Epoch& begun);
   /// The loss over all rows and its exact gradient, the latter into `blocks`; neither if stopped.
   double (*gradient)(Session<T>*, const Data<T>&, const Pass&, T* const* blocks);
-  /// kDiagnoses numbers per layer, from one batch of up to kDiagnosedRows rows that moves nothing:
-  /// the norm of the exact gradient; the standard deviation of the change of the weights since the
-  /// last time (slot kDiagnosed), divided by that of the weights; the shares of units that are dead
-  /// for all rows, and saturated for most. The network must keep its gradient.
+  /// kDiagnoses numbers per layer, from one batch of up to kDiagnosedRows rows (of sequences as
+  /// many as the work space holds at once) that moves nothing: the norm of the exact gradient; the
+  /// standard deviation of the change of the weights since the last time (slot kDiagnosed), divided
+  /// by that of the weights; the shares of units that are dead for all rows, and saturated for
+  /// most. The network must keep its gradient.
   void (*diagnose)(Session<T>*, const Data<T>&, const Pass&, double* numbers);
   /// The predictions of a network given by `blocks`, into out (n, outputs), and unless `hidden` is
   /// null the activations of its hidden layers into hidden[0] (n, units[1]), ... Where the data has
   /// targets, returns their mean loss too, without penalty, rows weighing their sample weights.
-  /// None of it is of use if it was stopped.
+  /// None of it is of use if it was stopped. Of a recurrent network hidden layers, and outputs at
+  /// every step, are (n, steps, ...), 0 past a sequence's end; they begin at `state`, (n,
+  /// units[1]),
+  /// ..., or at 0 if it is null.
   double (*predict)(const Recipe&, const T* const* blocks, const Data<T>&, const Pass&, T* out,
-                    T* const* hidden);
+                    T* const* hidden, const T* const* state);
   /// Floating-point operations per second that one thread reaches on registers alone: the floor
   /// that benchmarks are held against.
   double (*peak)();

@@ -97,12 +97,17 @@ std::vector<std::vector<int64_t>> block_shapes(const Recipe& recipe) {
   std::vector<std::vector<int64_t>> shapes;
   const int n_hidden = recipe.n_layers - (recipe.loss >= 0);
   for (int l = 0; l < recipe.n_layers; ++l) {
-    const int64_t columns = recipe.units[l + 1] * (l < n_hidden ? recipe.hidden[l].pieces : 1);
+    const int64_t columns = recipe.units[l + 1] * (l < n_hidden ? recipe.pieces(l) : 1);
     shapes.push_back({recipe.units[l], columns});
     shapes.push_back({columns});
   }
   for (int l = 0; l < n_hidden; ++l)
     if (recipe.hidden[l].learned) shapes.push_back({recipe.units[l + 1]});
+  for (int l = 0; recipe.recurrent() && l < n_hidden; ++l) {
+    const int64_t columns = recipe.units[l + 1] * recipe.pieces(l);
+    shapes.push_back({recipe.units[l + 1], columns});
+    if (recipe.cell == Cell::gru) shapes.push_back({columns});
+  }
   return shapes;
 }
 
@@ -121,6 +126,9 @@ Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, b
       outputs_(recipe.units[recipe.n_layers]),
       layers_(recipe.n_layers),
       batch_(batch),
+      steps_(recipe.steps),
+      cell_(recipe.cell),
+      per_step_(recipe.per_step),
       sparse_(sparse),
       keep_gradient_(keep_gradient),
       calls_(operations<T>(engine)),
@@ -128,7 +136,7 @@ Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, b
   double elements = count(shapes_), widths = double(features_);
   for (const auto& shape : shapes_)
     if (shape.size() == 1) widths += double(shape[0]);
-  elements += widths * double(batch);
+  elements += widths * double(batch) * double(recipe.steps);
   try {
     // Far beyond any memory, and far below where sizes in bytes would overflow.
     constexpr double kMostElements = 1e15;
@@ -137,9 +145,12 @@ Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, b
   } catch (const OutOfMemory& error) {
     std::string layers = std::to_string(features_);
     for (int l = 1; l <= recipe.n_layers; ++l) layers += "-" + std::to_string(recipe.units[l]);
-    throw OutOfMemory(error.bytes(), ("training a network of " + layers +
-                                      " neurons in batches of " + std::to_string(batch) + " rows")
-                                         .c_str());
+    throw OutOfMemory(
+        error.bytes(),
+        ("training a network of " + layers + " neurons in batches of " + std::to_string(batch) +
+         (recipe.recurrent() ? " sequences of " + std::to_string(recipe.steps) + " steps"
+                             : " rows"))
+            .c_str());
   }
 }
 

@@ -46,11 +46,14 @@ class Network {
   int64_t outputs() const { return outputs_; }
   int64_t layers() const { return layers_; }
   int64_t batch() const { return batch_; }
+  int64_t steps() const { return steps_; }
+  Cell cell() const { return cell_; }
+  bool per_step() const { return per_step_; }
   bool sparse() const { return sparse_; }
   bool keeps_gradient() const { return keep_gradient_; }
   /// Multiply-adds, or what takes as long, of so many passes of a row through all layers. The
   /// gradient is three passes, an update of all weights some 20.
-  double work(int64_t passes) const { return count(shapes_) * double(passes); }
+  double work(int64_t passes) const { return count(shapes_) * double(passes * steps_); }
 
   // As in engine.hpp.
   void write(int slot, const T* const* blocks) { calls_.write(session_.get(), slot, blocks); }
@@ -58,12 +61,12 @@ class Network {
   Epoch train(const Data<T>& data, const Pass& pass, int64_t batch, const SolverOptions& options,
               const Epoch& begun) {
     reached_ = calls_.train(session_.get(), data, pass, batch, options, begun);
-    steps_ += reached_.steps - begun.steps;
+    steps_made_ += reached_.steps - begun.steps;
     return reached_;
   }
   /// Where the last epoch trained stands, and the updates made in all.
   const Epoch& reached() const { return reached_; }
-  int64_t steps() const { return steps_; }
+  int64_t steps_made() const { return steps_made_; }
   double gradient(const Data<T>& data, const Pass& pass, T* const* blocks) {
     return calls_.gradient(session_.get(), data, pass, blocks);
   }
@@ -73,10 +76,11 @@ class Network {
 
  private:
   std::vector<std::vector<int64_t>> shapes_;
-  int64_t features_, outputs_, layers_, batch_;
-  bool sparse_, keep_gradient_;
+  int64_t features_, outputs_, layers_, batch_, steps_;
+  Cell cell_;
+  bool per_step_, sparse_, keep_gradient_;
   Epoch reached_;
-  int64_t steps_ = 0;
+  int64_t steps_made_ = 0;
   const Operations<T>& calls_;
   std::unique_ptr<Session<T>, void (*)(Session<T>*)> session_;
 };

@@ -277,6 +277,7 @@ def test_summary_in_numbers(capsys):
         "memory": 18416,
         "multiply_adds": 2200,
         "steps_per_epoch": 3,
+        "cell": "",
     }  # fmt: skip
     assert str(summary) == repr(summary)
     assert str(summary).splitlines() == [

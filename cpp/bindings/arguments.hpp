@@ -55,14 +55,20 @@ inline ElementType element_type(const py::dtype& dtype) {
   throw std::invalid_argument("X: wrong dtype");
 }
 
-/// X as rows: an array of numbers with contiguous rows, or (data, indices, indptr) of a CSR matrix.
+/// X as rows: an array of numbers with contiguous rows, or (data, indices, indptr) of a CSR matrix;
+/// or as `sequences`: an array (n, steps, features) in which each sequence is contiguous, and their
+/// lengths, or None.
 template <class T>
 struct RowsArgument {
   Rows<T> rows{};
-  int64_t n = 0;
+  int64_t n = 0, steps = 1;
+  const int64_t* lengths = nullptr;
 
-  RowsArgument(const py::object& x, int64_t features) {
+  RowsArgument(const py::object& x, int64_t features, bool sequences = false,
+               const py::object& ends = py::none()) {
+    require(sequences || ends.is_none(), "lengths: rows that are no sequences have none");
     if (py::isinstance<py::tuple>(x)) {
+      require(!sequences, "X: sequences must be an array");
       const auto parts = py::cast<py::tuple>(x);
       require(parts.size() == 3, "X: a CSR matrix is (data, indices, indptr)");
       const int64_t entries = int64_t(py::len(parts[0]));
@@ -79,15 +85,29 @@ struct RowsArgument {
     } else {
       require(py::isinstance<py::array>(x), "X: not an array");
       const auto array = py::reinterpret_borrow<py::array>(x);
-      require(array.ndim() == 2 && array.shape(1) == features, "X: wrong shape");
-      require(is_aligned(array) && (features == 1 || array.strides(1) == array.itemsize()),
+      const int last = sequences ? 2 : 1;
+      require(array.ndim() == last + 1 && array.shape(last) == features, "X: wrong shape");
+      require(is_aligned(array) && (features == 1 || array.strides(last) == array.itemsize()),
               "X: rows must be contiguous");
       n = array.shape(0);
       rows.dense = static_cast<const char*>(array.data());
       rows.stride = array.strides(0);
       rows.type = element_type(array.dtype());
+      if (!sequences) return;
+      steps = array.shape(1);
+      rows.step_stride = array.strides(1);
+      require(steps >= 1, "X: sequences of no steps");
+      require(steps == 1 || rows.step_stride == features * array.itemsize(),
+              "X: sequences must be contiguous");
+      if (ends.is_none()) return;
+      lengths = contiguous<int64_t>(ends, {n}, "lengths");
+      require(std::all_of(lengths, lengths + n, [&](int64_t l) { return l >= 1 && l <= steps; }),
+              "lengths: must be from 1 to the number of steps");
     }
   }
+
+  /// The data without targets.
+  Data<T> data() const { return {rows, nullptr, nullptr, nullptr, steps, lengths}; }
 };
 
 inline Pass pass_over(const Order& order, int64_t rows, int n_threads) {
@@ -100,19 +120,26 @@ inline Pass pass_over(const Order& order, int64_t rows, int n_threads) {
   return {numbers, n, n_threads};
 }
 
-/// X, targets and weights together. Targets: (n,) int32 classes, or (n, outputs) values.
+/// X, targets and weights together. Targets: (n,) int32 classes, or (n, outputs) values; `per_step`
+/// (n, steps) or (n, steps, outputs).
 template <class T>
 Data<T> training_data(const RowsArgument<T>& x, const py::object& targets,
-                      const py::object& weights, int64_t outputs) {
-  Data<T> data{x.rows, nullptr, nullptr, nullptr};
+                      const py::object& weights, int64_t outputs, bool per_step = false) {
+  Data<T> data = x.data();
+  std::vector<int64_t> shape{x.n};
+  if (per_step) shape.push_back(x.steps);
   if (Array<int32_t>::check_(targets)) {
-    data.classes = contiguous<int32_t>(targets, {x.n}, "targets");
-    const int64_t classes = std::max<int64_t>(outputs, 2);
-    require(std::all_of(data.classes, data.classes + x.n,
-                        [&](int32_t c) { return c >= 0 && c < classes; }),
-            "targets: a class outside of the outputs");
+    data.classes = contiguous<int32_t>(targets, shape, "targets");
+    const int64_t classes = std::max<int64_t>(outputs, 2), steps = per_step ? x.steps : 1;
+    for (int64_t r = 0; r < x.n; ++r) {
+      const int32_t* first = data.classes + r * steps;
+      require(std::all_of(first, first + (per_step ? data.length(r) : 1),
+                          [&](int32_t c) { return c >= 0 && c < classes; }),
+              "targets: a class outside of the outputs");
+    }
   } else {
-    data.targets = contiguous<T>(targets, {x.n, outputs}, "targets");
+    shape.push_back(outputs);
+    data.targets = contiguous<T>(targets, shape, "targets");
   }
   if (!weights.is_none()) data.weights = contiguous<T>(weights, {x.n}, "weights");
   return data;

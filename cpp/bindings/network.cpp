@@ -16,15 +16,24 @@ using EpochTuple = std::tuple<int64_t, int64_t, double, double, int64_t>;  // an
 
 EpochTuple as_tuple(const Epoch& e) { return {e.rows, e.counted, e.loss, e.penalty, e.steps}; }
 
+/// X as this network takes it.
+template <class T>
+RowsArgument<T> rows_for(const Network<T>& net, const py::object& x, const py::object& lengths) {
+  RowsArgument<T> rows(x, net.features(), net.cell() != Cell::dense, lengths);
+  require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
+  require(rows.steps <= net.steps(), "X: sequences of more than `steps` steps");
+  return rows;
+}
+
 /// Calls use(data, pass) for rows that are one batch, with the GIL released; what a signal's
 /// handler raised meanwhile is raised.
 template <class T, class Use>
 void over_one_batch(const Network<T>& net, const py::object& x, const py::object& targets,
-                    const py::object& weights, const Order& order, int n_threads, Use use) {
+                    const py::object& weights, const Order& order, const py::object& lengths,
+                    int n_threads, Use use) {
   require(net.keeps_gradient(), "keep_gradient: the network was made without");
-  const RowsArgument<T> rows(x, net.features());
-  require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
-  const Data<T> data = training_data(rows, targets, weights, net.outputs());
+  const RowsArgument<T> rows = rows_for(net, x, lengths);
+  const Data<T> data = training_data(rows, targets, weights, net.outputs(), net.per_step());
   Pass pass = pass_over(order, rows.n, n_threads);
   require(pass.n >= 1 && pass.n <= net.batch(), "X: no rows, or more than `batch`");
   Stop asked{py::none()};
@@ -43,13 +52,16 @@ void bind_class(py::module_& m, const char* name) {
       .def(py::init([](const std::vector<int64_t>& units, const py::list& hidden,
                        const std::string& loss, double loss_parameter, double label_smoothing,
                        double input_dropout, double alpha, double l1, int64_t batch, bool sparse,
-                       bool keep_gradient, const std::string& engine) {
+                       bool keep_gradient, const std::string& cell, bool per_step, int64_t steps,
+                       const std::string& engine) {
              require(units.size() >= 2, "units: at least features and outputs");
              require(*std::min_element(units.begin(), units.end()) >= 1, "units: must be positive");
              require(batch >= 1, "batch: must be positive");
              require(input_dropout >= 0 && input_dropout < 1, "input_dropout: must be in [0, 1)");
              Plan plan{units, {}, {}};
              plan_hidden(hidden, &plan);
+             plan_cell(cell, per_step, steps, &plan);
+             require(cell.empty() || !sparse, "sparse: sequences cannot be");
              finish_plan(loss, loss_parameter, label_smoothing, &plan);
              plan.recipe.input_dropout = input_dropout;
              plan.recipe.alpha = alpha;
@@ -60,7 +72,8 @@ void bind_class(py::module_& m, const char* name) {
            }),
            "units"_a, "hidden"_a, "loss"_a, py::kw_only(), "loss_parameter"_a = 0.0,
            "label_smoothing"_a = 0.0, "input_dropout"_a = 0.0, "alpha"_a, "l1"_a = 0.0, "batch"_a,
-           "sparse"_a = false, "keep_gradient"_a = false, "engine"_a = "")
+           "sparse"_a = false, "keep_gradient"_a = false, "cell"_a = "", "per_step"_a = false,
+           "steps"_a = 1, "engine"_a = "")
       .def(
           "write",
           [](Net& net, int slot, const py::list& arrays) {
@@ -92,11 +105,11 @@ void bind_class(py::module_& m, const char* name) {
              const Order& order, const std::string& solver, int64_t steps, double rate,
              double momentum, bool nesterov, double beta_1, double beta_2, double epsilon,
              double rho, double weight_decay, bool summed, double clip_norm, double max_norm,
-             uint64_t seed, double bias_rate, const EpochTuple& begun, const py::object& stop,
-             int n_threads) {
-            const RowsArgument<T> rows(x, net.features());
-            require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
-            const Data<T> data = training_data(rows, targets, weights, net.outputs());
+             uint64_t seed, double bias_rate, const py::object& lengths, const EpochTuple& begun,
+             const py::object& stop, int n_threads) {
+            const RowsArgument<T> rows = rows_for(net, x, lengths);
+            const Data<T> data =
+                training_data(rows, targets, weights, net.outputs(), net.per_step());
             Pass pass = pass_over(order, rows.n, n_threads);
             require(pass.n >= 1, "X: no rows");
             const auto [worked, counted, loss, penalty, made] = begun;
@@ -136,44 +149,47 @@ void bind_class(py::module_& m, const char* name) {
           "epsilon"_a = 0.0, "rho"_a = 0.0, "weight_decay"_a = 0.0, "summed"_a = false,
           "clip_norm"_a = std::numeric_limits<double>::infinity(),
           "max_norm"_a = std::numeric_limits<double>::infinity(), "seed"_a = uint64_t(0),
-          "bias_rate"_a = 1.0, "epoch"_a = EpochTuple(), "stop"_a = py::none(), "n_threads"_a,
+          "bias_rate"_a = 1.0, "lengths"_a = py::none(), "epoch"_a = EpochTuple(),
+          "stop"_a = py::none(), "n_threads"_a,
           "One epoch over the rows in `order`, or its rest. Returns where it stands then: the rows "
           "worked on, those of them that count, the sum of their losses, the penalty in it, the "
           "steps made; and an exception that ended it after a whole number of steps, or None. "
           "`stop` is called before a step is whole: it must not touch the network.")
-      .def_property_readonly("steps", &Net::steps, "The updates that `train` has made in all.")
+      .def_property_readonly("steps", &Net::steps_made, "The updates that `train` has made in all.")
       .def_property_readonly(
           "reached", [](const Net& net) { return as_tuple(net.reached()); },
           "What `train` has last returned of the epoch, also where an exception kept it back.")
       .def(
           "gradient",
           [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
-             const Order& order, int n_threads) {
+             const Order& order, const py::object& lengths, int n_threads) {
             std::vector<T*> blocks;
             const py::list arrays = new_blocks(net.shapes(), &blocks);
             double loss = 0;
-            over_one_batch(net, x, targets, weights, order, n_threads,
+            over_one_batch(net, x, targets, weights, order, lengths, n_threads,
                            [&](const Data<T>& data, const Pass& pass) {
                              loss = net.gradient(data, pass, blocks.data());
                            });
             return py::make_tuple(loss, arrays);
           },
-          "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "n_threads"_a,
+          "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "lengths"_a = py::none(),
+          "n_threads"_a,
           "The loss over the rows in `order`, and its gradient as [weight, bias, ...].")
       .def(
           "diagnose",
           [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
-             const Order& order, int n_threads) {
+             const Order& order, const py::object& lengths, int n_threads) {
             py::array_t<double> numbers({net.layers(), int64_t(kDiagnoses)});
             double* place = numbers.mutable_data();
-            over_one_batch(net, x, targets, weights, order, n_threads,
+            over_one_batch(net, x, targets, weights, order, lengths, n_threads,
                            [&](const Data<T>& data, const Pass& pass) {
                              require(pass.n <= kDiagnosedRows, "order: more than 64 rows");
                              net.diagnose(data, pass, place);
                            });
             return numbers;
           },
-          "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "n_threads"_a,
+          "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "lengths"_a = py::none(),
+          "n_threads"_a,
           "Per layer, over the up to 64 rows in `order`: the norm of the gradient; the standard "
           "deviation of the change of the weights since the last call, divided by theirs; the "
           "shares of dead and of saturated units.");

@@ -29,8 +29,25 @@ inline void plan_hidden(const py::list& hidden, Plan* plan) {
   }
 }
 
+/// What a recurrent network is besides: "elman" or "gru", and for sequences of how many steps. With
+/// "" it is a dense one.
+inline void plan_cell(const std::string& cell, bool per_step, int64_t steps, Plan* plan) {
+  const std::vector<std::string> cells{"", "elman", "gru"};
+  plan->recipe.cell = Cell(find_name("cell", cells, cell));
+  plan->recipe.per_step = per_step;
+  plan->recipe.steps = steps;
+  const bool recurrent = plan->recipe.recurrent();
+  require(steps >= 1, "steps: must be positive");
+  require(recurrent || (!per_step && steps == 1), "per_step, steps: of recurrent networks only");
+  require(!recurrent || !plan->hidden.empty(), "hidden: a recurrent network needs a layer");
+  for (const Hidden& layer : plan->hidden)
+    require(!recurrent || (!layer.learned && !has_pieces(layer.activation)),
+            "hidden: recurrent layers must have an activation other than maxout and prelu");
+}
+
 inline void finish_plan(const std::optional<std::string>& loss, double loss_parameter,
                         double label_smoothing, Plan* plan) {
+  require(!plan->recipe.recurrent() || loss, "loss: a recurrent network needs one");
   require(label_smoothing >= 0 && label_smoothing < 1, "label_smoothing: must be in [0, 1)");
   plan->recipe.units = plan->units.data();
   plan->recipe.n_layers = int(plan->units.size()) - 1;

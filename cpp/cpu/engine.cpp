@@ -3,11 +3,12 @@
 // Everything else has internal linkage, and nothing of the STL's run-time code is used here.
 //
 // A step over one batch has two phases with a barrier after each:
-//   rows     each thread takes rows of the batch all the way: gather, forward, loss, deltas back
+//   rows     each thread takes rows of the batch, or sequences, all the way: gather, forward, loss,
+//            deltas back
 //   weights  each thread takes tiles of weights: their gradient over all rows, then the update
 // No sum crosses threads, so results are the same bits for any number of them.
 #include "diagnosis.hpp"
-#include "prediction.hpp"
+#include "sequence_prediction.hpp"
 
 namespace fastmlp {
 
@@ -34,6 +35,13 @@ __attribute__((noinline)) double peak() {
   }
   const double operations = 2.0 * kChains * kTurns * double(kLanes<T>);
   return total[0] == total[0] ? operations / best : 0;  // the sums must be used
+}
+
+template <class T>
+double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data, const Pass& pass,
+               T* out, T* const* hidden, const T* const* state) {
+  return recipe.recurrent() ? predict_sequences(recipe, blocks, data, pass, out, hidden, state)
+                            : predict_dense(recipe, blocks, data, pass, out, hidden);
 }
 
 bool available() {

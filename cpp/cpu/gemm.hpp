@@ -213,9 +213,10 @@ struct Affine {
 /// from one group to the next. The sum so far waits in out: it is the same chain of multiply-adds.
 constexpr int64_t kStretch = 1024;
 
-/// Rows [begin, end) of out = a (rows, count) times weight, plus bias to each row. The epilogue is
-/// told that out begins at vector `first`. With the `zeros` of a, these are left out.
-template <class T>
+/// Rows [begin, end) of out = a (rows, count) times weight, plus bias to each row, or where it
+/// `adds` plus what was there. The epilogue is told that out begins at vector `first`. With the
+/// `zeros` of a, these are left out.
+template <class T, bool adds = false>
 __attribute__((noinline)) void multiply(Panels<T> a, int64_t count, Affine<T> by, Panels<T> out,
                                         int64_t begin, int64_t end, const Epilogue<T>& epilogue,
                                         int64_t first = 0, const Zeros<T>* zeros = nullptr) {
@@ -232,7 +233,7 @@ __attribute__((noinline)) void multiply(Panels<T> a, int64_t count, Affine<T> by
       for (int64_t row = begin; row < end;) {
         const int height = tile_rows<T>(end - row);
         T* z = out.at(v, row);
-        const Start<T> start = from > 0 ? Start<T>{z, out.stride, kLanes<T>} : by.start(v);
+        const Start<T> start = adds || from > 0 ? Start<T>{z, out.stride, kLanes<T>} : by.start(v);
         const Marks marks =
             zeros && height == kTileRows<T> ? zeros->columns(row).from(from) : Marks();
         find_tile<T, Order::kAlongColumns>(height, width, marks)(

@@ -1,4 +1,4 @@
-// Prediction: forward only, straight from the user's arrays.
+// Prediction of dense networks: forward only, straight from the user's arrays.
 #pragma once
 
 #include "rows.hpp"
@@ -150,6 +150,20 @@ void give(const Panels<T>& from, int64_t rows, int64_t columns, T* out) {
       out[r * columns + j] = from.at(j / kLanes<T>, r)[j % kLanes<T>];
 }
 
+/// The losses of `rows` rows of outputs z, which stay as they are; the target of row r is that
+/// numbered target_of(r), or none where this is negative, and then its loss is of no use.
+template <class T, class TargetOf>
+void find_losses(const Recipe& recipe, const Data<T>& data, const Pass& pass, int64_t start,
+                 int64_t rows, const Panels<T>& z, const Outputs<T>& outputs, TargetOf target_of) {
+  for (int64_t v = 0; v < panel_count<T>(outputs.count); ++v)
+    __builtin_memcpy(outputs.z.at(v, 0), z.at(v, 0), size_t(rows * kLanes<T>) * sizeof(T));
+  const Targets<T> targets(data, outputs.count, recipe.label_smoothing);
+  for (int64_t r = 0; r < rows; ++r)
+    if (target_of(r) >= 0) targets.set(outputs.target, r, target_of(r));
+  const Chunk<T> chunk{data, pass.order, start, rows, true, true, T(1), T(1), 0, 0};
+  find_take_loss<T>(recipe.loss, Losses{})(outputs, chunk, 0, rows);
+}
+
 template <class T>
 void predict_rows(void* context, int thread, int n_threads) {
   Prediction<T>& p = *static_cast<Prediction<T>*>(context);
@@ -220,14 +234,10 @@ void predict_rows(void* context, int thread, int n_threads) {
     }
     const Panels<T> z = last % 2 ? scratch.even : scratch.odd;
     if (p.has_targets()) {
-      for (int64_t v = 0; v < panel_count<T>(outputs); ++v)
-        __builtin_memcpy(scratch.z.at(v, 0), z.at(v, 0), size_t(rows * kLanes<T>) * sizeof(T));
-      const Targets<T> targets(p.data, outputs, p.recipe.label_smoothing);
-      for (int64_t r = 0; r < rows; ++r) targets.set(scratch.target, r, source(r));
-      const Chunk<T> chunk{p.data, p.pass.order, start, rows, true, true, T(1), T(1), 0, 0};
-      find_take_loss<T>(p.recipe.loss, Losses{})(
-          {scratch.z, scratch.target, outputs, scratch.row_loss, T(p.recipe.loss_parameter)}, chunk,
-          0, rows);
+      find_losses(
+          p.recipe, p.data, p.pass, start, rows, z,
+          {scratch.z, scratch.target, outputs, scratch.row_loss, T(p.recipe.loss_parameter)},
+          source);
       double sum = 0;
       for (int64_t r = 0; r < rows; ++r) sum += scratch.row_loss[r];
       p.loss[start / kPredictRows] = sum;
@@ -238,8 +248,8 @@ void predict_rows(void* context, int thread, int n_threads) {
 }
 
 template <class T>
-double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data, const Pass& pass,
-               T* out, T* const* hidden) {
+double predict_dense(const Recipe& recipe, const T* const* blocks, const Data<T>& data,
+                     const Pass& pass, T* out, T* const* hidden) {
   double work = 0;
   for (int l = 0; l < recipe.n_layers; ++l)
     work += double(recipe.units[l] + 1) * double(recipe.units[l + 1]) * double(pass.n);
@@ -273,8 +283,8 @@ double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data
   double loss = 0;
   if (p.has_targets()) {
     for (int64_t b = 0; b < ceil_div(pass.n, kPredictRows); ++b) loss += p.loss[b];
-    loss *=
-        value_scale(recipe.loss, recipe.units[recipe.n_layers]) / weight_sum(data, pass, 0, pass.n);
+    loss *= value_scale(recipe.loss, recipe.units[recipe.n_layers]) /
+            weight_sum(data, pass, 0, pass.n, false);
   }
   release(block);
   return loss;

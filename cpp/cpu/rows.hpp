@@ -20,8 +20,10 @@ struct Chunk {
   T delta_scale;         // on every delta, 1 but in an exact gradient
   int64_t step;          // of dropout, 0: nothing is dropped
   uint64_t seed;
+  int64_t steps = 1;  // of the longest of its sequences
 
   int64_t row(int64_t r) const { return order ? order[start + r] : start + r; }
+  int64_t length(int64_t r) const { return data.length(row(r)); }
   T weight(int64_t r) const { return data.weights ? data.weights[row(r)] : T(1); }
   Mask<T> mask(double rate, int layer) const {
     return rate > 0 && step > 0 ? Mask<T>(rate, seed, step, layer) : Mask<T>();
@@ -197,12 +199,18 @@ inline double value_scale(int loss, int64_t outputs) {
   return mean_over_outputs(loss, Losses{}) ? 1.0 / double(outputs) : 1.0;
 }
 
-/// The sum of the weights of positions [start, end) of a pass.
+/// The sum of the weights of positions [start, end) of a pass, with outputs at every step of
+/// theirs.
 template <class T>
-double weight_sum(const Data<T>& data, const Pass& pass, int64_t start, int64_t end) {
-  if (!data.weights) return double(end - start);
+double weight_sum(const Data<T>& data, const Pass& pass, int64_t start, int64_t end,
+                  bool per_step) {
+  if (!data.weights && !per_step) return double(end - start);
   double sum = 0;
-  for (int64_t i = start; i < end; ++i) sum += double(data.weights[pass.order ? pass.order[i] : i]);
+  for (int64_t i = start; i < end; ++i) {
+    const int64_t row = pass.order ? pass.order[i] : i;
+    sum += (data.weights ? double(data.weights[row]) : 1.0) *
+           (per_step ? double(data.length(row)) : 1.0);
+  }
   return sum;
 }
 

@@ -57,21 +57,31 @@ struct Trained {
 /// A layer with the activation that follows it. z (batch rows, linear()) is what its weights give,
 /// a (batch rows, out) what the activation makes of it. The pieces of a maxout layer lie side by
 /// side in z, each in panels of its own.
+///
+/// A recurrent layer has a second one, its context, whose input is the first one's output one step
+/// earlier. Rows are steps of sequences then, time-major: of n sequences, step t of sequence r is
+/// row t * n + r. Of the first step no context is known: its row of the context's input is that of
+/// the second step's delta.
 template <class T>
 struct Layer {
   int64_t in, out;
-  int64_t pieces;        // of maxout, else 1
+  int64_t pieces;        // of maxout and of a gru, else 1
+  int64_t steps;         // rows of a sequence at most; 1: one, or no sequences
+  bool context;          // of a recurrent layer
   bool narrow;           // weights are stored (out, in), not (in, out): see is_narrow
-  Hidden hidden;         // unless the last layer
+  Hidden hidden;         // unless the last layer, or a context
   Trained<T> weight;     // (rows(), vectors())
-  Trained<T> bias;       // (1, linear())
+  Trained<T> bias;       // (1, linear()); an elman's context has none
   Trained<T> slopes;     // (1, out): where the activation learns them
   Panels<T> transposed;  // (linear(), in): a copy of the weights, unless narrow or the first layer
   Panels<T> input;       // (batch rows, in)
-  Panels<T> delta;       // (batch rows, linear()): of the last layer and of maxout first z
+  Panels<T> delta;       // (batch rows, linear()): of the last layer, of maxout and a gru first z
   Panels<T> kept;        // (batch rows, out): what the activation keeps of z, see Keeps; of maxout
                          // the derivative by a
+  Panels<T> by_output;   // (batch rows, out): of a recurrent layer the derivative by a; an elman's
+                         // delta comes in its place
 
+  bool has_bias() const { return bias.slot[0].data; }
   int64_t piece_vectors() const { return panel_count<T>(out); }
   int64_t linear() const { return pieces == 1 ? out : pieces * piece_vectors() * kLanes<T>; }
   int64_t rows() const { return narrow ? out : in; }
@@ -90,10 +100,11 @@ struct Layer {
     return {{by_outputs().data, kLanes<T>, by_outputs().stride}, nullptr, 0, panel_count<T>(in)};
   }
   /// The weights phase deals in units: one tile's height of weight rows by one group of vectors,
-  /// group by group, and last the bias with the slopes. Work is counted in vectors of tiles.
+  /// group by group, and last the bias with the slopes. Work is counted in vectors of tiles, times
+  /// the rows of a sequence.
   int64_t units_per_group() const { return ceil_div(rows(), kTileRows<T>); }
   int64_t units() const { return units_per_group() * groups().count() + 1; }
-  int64_t work() const { return units_per_group() * groups().vectors + 1; }
+  int64_t work() const { return (units_per_group() * groups().vectors + 1) * steps; }
 };
 
 /// What the weights phase sums up over one unit.
@@ -105,16 +116,20 @@ struct UnitSums {
 
 template <class T>
 struct Session {
-  int n_layers;
+  int n_layers;    // the last of them gives the outputs
+  int all_layers;  // with the contexts of the hidden layers behind them, in their order
   Layer<T>* layers;
+  Cell cell;
+  bool per_step;
   int loss;
   double loss_parameter, label_smoothing, input_dropout, alpha, l1;
   int64_t chunk_rows, piece_rows;
-  Panels<T> target;  // (chunk_rows, outputs)
-  double* row_loss;  // (chunk_rows,)
-  UnitSums* sums;    // (units,)
-  Zeros<T> zeros;    // of a dense X, unless the first layer is narrow
-  int64_t units;     // of all layers
+  Panels<T> target;   // (chunk_rows, outputs), with outputs at every step (chunk_rows * steps, ...)
+  double* row_loss;   // as many rows
+  Panels<T> by_last;  // (chunk_rows, in of the last layer): derivative by sequences' last outputs
+  UnitSums* sums;     // (units,)
+  Zeros<T> zeros;     // of a dense X, unless the first layer is narrow
+  int64_t units;      // of all layers
   Watch watch;
 };
 
@@ -123,6 +138,12 @@ namespace {
 template <class T>
 Layer<T>& last_layer(const Session<T>& s) {
   return s.layers[s.n_layers - 1];
+}
+
+/// The context of hidden layer l.
+template <class T>
+Layer<T>& context_of(const Session<T>& s, int64_t l) {
+  return s.layers[s.n_layers + l];
 }
 
 /// Calls use(element in panels, row, column) for each element of a (rows, columns) matrix.
@@ -149,10 +170,10 @@ void each_piece(const Layer<T>& layer, const Panels<T>& panels, int64_t rows, Us
 /// stored. `which` picks the panels out of a Trained.
 template <class T, class U, class Which, class Use>
 void each_parameter(const Session<T>& s, Which which, U* const* blocks, Use use) {
-  U* const* slopes = blocks + 2 * s.n_layers;
-  for (int64_t l = 0; l < s.n_layers; ++l) {
+  U* const* slopes = blocks + 2 * s.n_layers;  // of which a recurrent network has none
+  for (int64_t l = 0; l < s.all_layers; ++l) {
     const Layer<T>& layer = s.layers[l];
-    U *weight = blocks[2 * l], *bias = blocks[2 * l + 1];
+    U* weight = *blocks++;
     if (layer.narrow) {
       each_element(which(layer.weight), layer.out, layer.in,
                    [&](T& place, int64_t j, int64_t i) { use(place, weight[i * layer.out + j]); });
@@ -161,8 +182,11 @@ void each_parameter(const Session<T>& s, Which which, U* const* blocks, Use use)
         use(place, weight[i * layer.pieces * layer.out + column]);
       });
     }
-    each_piece(layer, which(layer.bias), 1,
-               [&](T& place, int64_t, int64_t column) { use(place, bias[column]); });
+    if (layer.has_bias()) {
+      U* bias = *blocks++;
+      each_piece(layer, which(layer.bias), 1,
+                 [&](T& place, int64_t, int64_t column) { use(place, bias[column]); });
+    }
     if (!layer.hidden.learned) continue;
     U* slope = *slopes++;
     each_element(which(layer.slopes), 1, layer.out,
@@ -176,7 +200,7 @@ void write(Session<T>* s, int slot, const T* const* blocks) {
       *s, [&](const Trained<T>& trained) { return trained.slot[slot]; }, blocks,
       [](T& place, const T& value) { place = value; });
   if (slot > 0) return;
-  for (int l = 0; l < s->n_layers; ++l) {
+  for (int l = 0; l < s->all_layers; ++l) {
     const Layer<T>& layer = s->layers[l];
     if (!layer.transposed.data) continue;
     each_element(layer.transposed, layer.linear(), layer.in, [&](T& place, int64_t j, int64_t i) {
@@ -199,8 +223,9 @@ void read(const Session<T>* s, int slot, T* const* blocks) {
 double row_work(const Recipe& recipe, bool sparse) {
   double work = 0;
   for (int l = sparse; l < recipe.n_layers; ++l) {
-    const int pieces = l < recipe.n_layers - 1 ? recipe.hidden[l].pieces : 1;
-    work += double(recipe.units[l]) * double(recipe.units[l + 1]) * pieces;
+    const bool hidden = l < recipe.n_layers - 1;
+    const int64_t in = recipe.units[l] + (hidden && recipe.recurrent() ? recipe.units[l + 1] : 0);
+    work += double(in) * double(recipe.units[l + 1]) * (hidden ? recipe.pieces(l) : 1);
   }
   return work;
 }
@@ -219,18 +244,27 @@ constexpr double kPieceWork = 2e9, kChunkWork = 6e9;
 /// rows are so wide that a thousand of them are more than that.
 constexpr int64_t kCachedBytes = 2 << 20, kMostBytes = 64 << 20;
 
+/// So many sequences are worked on at once however long they are: with fewer, tiles would be small.
+constexpr int64_t kCachedSequences = 64, kLeastSequences = 8;
+
 /// Rows of a batch worked on at once: all, unless their activations take too much memory, or the
 /// weights phase too long.
 int64_t chunk_rows_for(const Recipe& recipe, int64_t batch, bool sparse, size_t element) {
   int64_t widths = sparse ? 0 : recipe.units[0];
   for (int l = 1; l <= recipe.n_layers; ++l)
-    widths += recipe.units[l] * (l < recipe.n_layers ? 1 + recipe.hidden[l - 1].pieces : 2);
-  const double bytes = double(widths) * double(element);
+    widths += recipe.units[l] * (l < recipe.n_layers ? 1 + recipe.pieces(l - 1) : 2);
+  const double bytes = double(widths) * double(element), work = row_work(recipe, sparse);
+  const int64_t most[] = {rows_within(kCachedBytes, bytes, 1024),
+                          rows_within(kMostBytes, bytes, 256), rows_within(kChunkWork, work, 256)};
   int64_t rows = batch;
-  for (const int64_t most :
-       {rows_within(kCachedBytes, bytes, 1024), rows_within(kMostBytes, bytes, 256),
-        rows_within(kChunkWork, row_work(recipe, sparse), 256)})
-    if (most < rows) rows = most;
+  for (int i = 0; i < 3; ++i) {
+    int64_t here = most[i];
+    if (recipe.recurrent()) {
+      const int64_t least = i == 0 ? kCachedSequences : kLeastSequences;
+      here = here / recipe.steps < least ? least : here / recipe.steps;
+    }
+    if (here < rows) rows = here;
+  }
   return rows;
 }
 
@@ -249,47 +283,94 @@ Trained<T> trained(Arena& arena, int64_t rows, int64_t columns, bool keep_gradie
   return result;
 }
 
+/// Layer l of a network, contexts among them: its sizes, without memory.
+template <class T>
+Layer<T> layer_of(const Recipe& recipe, int l, bool sparse) {
+  Layer<T> layer{};
+  const int n_hidden = recipe.n_layers - (recipe.loss >= 0);
+  layer.context = l >= recipe.n_layers;
+  const int below = layer.context ? l - recipe.n_layers + 1 : l;
+  const int hidden = layer.context ? below - 1 : l;
+  layer.in = recipe.units[below];
+  layer.out = recipe.units[hidden + 1];
+  layer.pieces = hidden < n_hidden ? recipe.pieces(hidden) : 1;
+  layer.steps = hidden < n_hidden || recipe.per_step ? recipe.steps : 1;
+  if (l < n_hidden) layer.hidden = recipe.hidden[l];
+  layer.narrow = is_narrow<T>(layer.in, layer.out) && !(l == 0 && sparse) && layer.pieces == 1;
+  return layer;
+}
+
+/// Layers with the contexts.
+int count_layers(const Recipe& recipe) {
+  return recipe.n_layers + (recipe.recurrent() ? recipe.n_layers - (recipe.loss >= 0) : 0);
+}
+
+/// Whether what a recurrent layer gives at all steps is not what the layer above is given: that is
+/// its last outputs, or some are dropped.
+bool keeps_states(const Recipe& recipe, int l) {
+  return recipe.hidden[l].dropout > 0 || (l == recipe.n_layers - 2 && !recipe.per_step);
+}
+
 /// Lays the session out in the arena.
 template <class T>
 Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool sparse,
                     bool keep_gradient, bool real) {
   const int64_t rows = chunk_rows_for(recipe, batch, sparse, sizeof(T));
+  const int all = count_layers(recipe), last = recipe.n_layers - 1;
+  const bool keep = keep_gradient || rows < batch;
   Session<T>* memory = arena.take<Session<T>>(1);
-  Layer<T>* layers = arena.take<Layer<T>>(recipe.n_layers);
+  Layer<T>* layers = arena.take<Layer<T>>(all);
   int64_t units = 0;
-  bool marks = false;
-  for (int l = 0; l < recipe.n_layers; ++l) {
-    Layer<T> layer{};
-    layer.in = recipe.units[l];
-    layer.out = recipe.units[l + 1];
-    layer.pieces = 1;
-    const bool keep = keep_gradient || rows < batch;
-    if (l < recipe.n_layers - 1) {
-      layer.hidden = recipe.hidden[l];
-      layer.pieces = layer.hidden.pieces;
+  for (int l = 0; l < all; ++l) {
+    Layer<T> layer = layer_of<T>(recipe, l, sparse);
+    const int64_t all_rows = rows * layer.steps;
+    if (l < last) {
       if (layer.hidden.learned) layer.slopes = trained<T>(arena, 1, layer.out, keep);
       if (keeps_of(layer.hidden.activation, Activations{}) != Keeps::nothing)
-        layer.kept = arena.panels<T>(rows, layer.out);
+        layer.kept = arena.panels<T>(all_rows, layer.out);
     }
-    layer.narrow = is_narrow<T>(layer.in, layer.out) && !(l == 0 && sparse) && layer.pieces == 1;
     layer.weight = trained<T>(arena, layer.rows(), layer.vectors() * kLanes<T>, keep);
-    layer.bias = trained<T>(arena, 1, layer.linear(), keep);
+    if (!layer.context || recipe.cell == Cell::gru)
+      layer.bias = trained<T>(arena, 1, layer.linear(), keep);
     if (l > 0 && !layer.narrow)  // all lanes of the last panel are copied: rows for them too
       layer.transposed = arena.panels<T>(layer.vectors() * kLanes<T>, layer.in);
-    if (l > 0 || !sparse) layer.input = arena.panels<T>(rows, layer.in);
-    if (l == 0) marks = !sparse && !layer.narrow;
-    layer.delta = arena.panels<T>(rows, layer.linear());
+    if (layer.context) {
+      const int own = l - recipe.n_layers;
+      if (keeps_states(recipe, own)) {
+        layer.input = arena.panels<T>(all_rows, layer.in);
+      } else if (real) {
+        layer.input = layers[own + 1].input;
+      }
+      if (recipe.cell == Cell::gru) {
+        layer.delta = arena.panels<T>(all_rows, layer.linear());
+      } else if (real) {
+        layer.delta = layers[own].delta;
+      }
+    } else {
+      if (l > 0 || !sparse) layer.input = arena.panels<T>(all_rows, layer.in);
+      layer.delta = arena.panels<T>(all_rows, layer.linear());
+      if (recipe.recurrent() && l < last)
+        layer.by_output =
+            recipe.cell == Cell::gru ? arena.panels<T>(all_rows, layer.out) : layer.delta;
+    }
     units += layer.units();
     if (real) layers[l] = layer;
   }
+  const int64_t output_rows = rows * (recipe.per_step ? recipe.steps : 1);
   Session<T> session = {};
-  session.target = arena.panels<T>(rows, recipe.units[recipe.n_layers]);
-  session.row_loss = arena.take<double>(rows);
+  session.target = arena.panels<T>(output_rows, recipe.units[recipe.n_layers]);
+  session.row_loss = arena.take<double>(output_rows);
+  if (recipe.recurrent() && !recipe.per_step)
+    session.by_last = arena.panels<T>(rows, recipe.units[last]);
   session.sums = arena.take<UnitSums>(units);
-  if (marks) session.zeros = arena.zeros<T>(rows, recipe.units[0]);
+  if (!sparse && !recipe.recurrent() && !layer_of<T>(recipe, 0, sparse).narrow)
+    session.zeros = arena.zeros<T>(rows, recipe.units[0]);
   if (!real) return nullptr;
   session.n_layers = recipe.n_layers;
+  session.all_layers = all;
   session.layers = layers;
+  session.cell = recipe.cell;
+  session.per_step = recipe.per_step;
   session.loss = recipe.loss;
   session.loss_parameter = recipe.loss_parameter;
   session.label_smoothing = recipe.label_smoothing;
@@ -299,7 +380,7 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
   session.chunk_rows = rows;
   session.piece_rows = rows_within(kPieceWork, 2 * row_work(recipe, sparse), 64);
   session.units = units;
-  session.watch = Watch(step_work(layers, recipe.n_layers, rows));
+  session.watch = Watch(step_work(layers, all, rows));
   *memory = session;
   return memory;
 }

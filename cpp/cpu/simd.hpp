@@ -75,6 +75,8 @@ struct Panels {
   int64_t stride = 0;  // elements from one panel to the next
 
   T* at(int64_t panel, int64_t row) const { return data + panel * stride + row * kLanes<T>; }
+  /// The same from a row on.
+  Panels from(int64_t row) const { return {data + row * kLanes<T>, stride}; }
 };
 
 template <class T>

@@ -1,6 +1,7 @@
 // Passes over the data: the epoch's steps, by a team of threads or by its leader alone.
 #pragma once
 
+#include "sequences.hpp"
 #include "weights.hpp"
 
 namespace fastmlp {
@@ -57,6 +58,25 @@ int64_t most_entries(const Job<T>& job) {
   return most;
 }
 
+/// A thread's share of the rows phase. `scratch` as in run_rows.
+template <class T>
+void run_rows_phase(Job<T>& job, const Chunk<T>& chunk, int thread, int n_threads, T* scratch) {
+  Session<T>& s = job.s;
+  const bool leads = thread == 0;
+  if (s.cell != Cell::dense) {
+    const Share mine(chunk.rows, kTileRows<T>, thread, n_threads);
+    Sequences<T>{s, chunk, mine.begin, mine.end, job.stopper, leads}.run();
+    return;
+  }
+  const Share mine(chunk.rows, Zeros<T>::kRows, thread, n_threads);
+  for (int64_t r = mine.begin; r < mine.end && !job.stopper.answered(true); r += s.piece_rows) {
+    const bool more = r + s.piece_rows < mine.end;
+    const bool zeros = run_rows(s, chunk, r, more ? r + s.piece_rows : mine.end, scratch);
+    if (leads) job.zeros = zeros;
+    if (leads && more) job.stopper.ask(true);
+  }
+}
+
 /// Batches from job.epoch on, to the end of the pass or until the leader, thread 0, says otherwise.
 template <class T>
 void run_pass(void* context, int thread, int n_threads) {
@@ -79,7 +99,7 @@ void run_pass(void* context, int thread, int n_threads) {
   if (watches) watch.begins();
   for (bool leave = false; epoch.rows < n && !leave; epoch.rows += job.batch) {
     const int64_t start = epoch.rows, end = start + job.batch < n ? start + job.batch : n;
-    const double total = weight_sum(job.data, job.pass, start, end);
+    const double total = weight_sum(job.data, job.pass, start, end, s.per_step);
     if (total == 0) continue;  // rows that count for nothing move nothing
     ++clock.step;
     bool given_up = false;
@@ -96,21 +116,16 @@ void run_pass(void* context, int thread, int n_threads) {
                            options.summed ? T(1) : T(1 / total),
                            job.options ? T(1) : T(job.value_scale),
                            job.options ? clock.step : 0,
-                           options.seed};
-      const Share mine(rows, Zeros<T>::kRows, thread, n_threads);
-      for (int64_t r = mine.begin; r < mine.end && !job.stopper.answered(true); r += s.piece_rows) {
-        const bool more = r + s.piece_rows < mine.end;
-        const bool zeros =
-            run_rows(s, chunk, r, more ? r + s.piece_rows : mine.end, columns.values);
-        if (leads) job.zeros = zeros;
-        if (leads && more) job.stopper.ask(true);
-      }
+                           options.seed,
+                           most_steps(job.data, job.pass, row, row + rows)};
+      run_rows_phase(job, chunk, thread, n_threads, columns.values);
       if (leads && !last) job.stopper.ask(true);
       job.barrier.wait(n_threads);
       given_up = job.stopper.answered(true);
       if (given_up) break;
       if (leads)
-        for (int64_t r = 0; r < rows; ++r) data_loss += s.row_loss[r];
+        for (int64_t r = 0; r < (s.per_step ? rows * chunk.steps : rows); ++r)
+          data_loss += s.row_loss[r];
       WeightsPhase<T> phase{s, chunk, first, beyond, columns, job.zeros, T(1)};
       const Step<T> step = find_step<T>(options.solver, Solvers<T>{});
       if (!job.options || !last || clips) {
@@ -159,7 +174,8 @@ template <class T>
 double step_work(const Layer<T>* layers, int n_layers, int64_t rows) {
   double work = 0;
   for (int l = 0; l < n_layers; ++l)
-    work += double(layers[l].in + 1) * double(layers[l].out) * double(3 * rows + 20);
+    work += double(layers[l].in + 1) * double(layers[l].out * layers[l].pieces) *
+            double(3 * rows * layers[l].steps + 20);
   return work;
 }
 
@@ -167,7 +183,7 @@ template <class T>
 Epoch run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batch,
               const SolverOptions* options, const Epoch& begun) {
   const int64_t rows = s->chunk_rows < batch ? s->chunk_rows : batch;
-  const double most = step_work(s->layers, s->n_layers, rows) / kWorkPerThread;
+  const double most = step_work(s->layers, s->all_layers, rows) / kWorkPerThread;
   int n_threads = usable_threads(pass.n_threads);
   if (n_threads > most) n_threads = most < 1 ? 1 : int(most);
   const double scale = value_scale(s->loss, last_layer(*s).out);

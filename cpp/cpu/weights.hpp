@@ -64,6 +64,21 @@ struct Columns {
   }
 };
 
+/// The rows that a layer's weights were at work on, of a context from each sequence's second step
+/// on: see Layer.
+template <class T>
+struct AtWork {
+  Panels<T> input, delta;
+  int64_t rows, all_rows;  // of the weights, of the bias
+
+  AtWork(const Layer<T>& layer, const Chunk<T>& chunk)
+      : input(layer.input),
+        delta(layer.context ? layer.delta.from(chunk.rows) : layer.delta),
+        all_rows(layer.steps > 1 ? chunk.rows * chunk.steps : chunk.rows) {
+    rows = layer.context ? all_rows - chunk.rows : all_rows;
+  }
+};
+
 /// The penalty on weights.
 template <class T>
 struct Penalty {
@@ -197,9 +212,10 @@ UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
   constexpr int64_t panel = kTileRows<T> * L;
   const int64_t vector = unit.vector;
   const int width = unit.width;
+  const AtWork<T> at_work(layer, chunk);
   // what the rows of the stored matrix stand for, and what its columns stand for
-  const Panels<T>& by_row = layer.narrow ? layer.delta : layer.input;
-  const Panels<T>& by_column = layer.narrow ? layer.input : layer.delta;
+  const Panels<T>& by_row = layer.narrow ? at_work.delta : at_work.input;
+  const Panels<T>& by_column = layer.narrow ? at_work.input : at_work.delta;
   // the update will want these from memory; the product takes long enough to fetch them
   for (int k = 0; k <= Change::kSlots; ++k)
     for (int c = 0; c < width; ++c) {
@@ -215,7 +231,7 @@ UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
       Marks marks;
       if (zeros && height == kTileRows<T>) marks = zeros->rows(row, chunk.rows);
       find_tile<T, Order::kAlongRows>(height, width, marks)(
-          chunk.rows, by_row.at(row / L, 0) + row % L, 0,
+          at_work.rows, by_row.at(row / L, 0) + row % L, 0,
           {by_column.at(vector, 0), L, by_column.stride}, {}, sums, panel, marks);
     }
     // Past a narrow layer's last input lie activations of 0, which need not be 0: a logistic's 0.5.
@@ -240,12 +256,12 @@ UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
 /// The sums over the rows of each vector's column: the gradient of what is added to all rows.
 template <class T, class Change>
 double run_added(const Trained<T>& trained, const Panels<T>& derivative, int64_t vectors,
-                 const Chunk<T>& chunk, const Change& change) {
+                 int64_t rows, const Chunk<T>& chunk, const Change& change) {
   alignas(64) T sums[kLanes<T>];
   double squared_gradient = 0;
   for (int64_t vector = 0; vector < vectors; ++vector) {
     Vec<T> total{};
-    for (int64_t r = 0; r < chunk.rows; ++r) total += load(derivative.at(vector, r));
+    for (int64_t r = 0; r < rows; ++r) total += load(derivative.at(vector, r));
     store(sums, total);
     squared_gradient += change_parameters<T>(trained, chunk, change, nullptr, 0, 1, vector, 1, sums)
                             .squared_gradient;
@@ -259,7 +275,7 @@ template <class T, class LayerBegins, class UnitTask, class LastTask>
 void each_unit(Session<T>& s, int64_t begin, int64_t end, LayerBegins layer_begins,
                UnitTask unit_task, LastTask last_task) {
   int64_t number = 0;  // the first of the group at hand
-  for (int l = 0; l < s.n_layers; ++l) {
+  for (int l = 0; l < s.all_layers; ++l) {
     Layer<T>& layer = s.layers[l];
     const Groups groups = layer.groups();
     const int64_t per_group = layer.units_per_group();
@@ -304,11 +320,14 @@ void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int
                                   zeros && &layer == s.layers ? &s.zeros : nullptr);
       },
       [&](Layer<T>& layer, int64_t number) {
-        double squared_gradient =
-            run_added(layer.bias, layer.delta, panel_count<T>(layer.linear()), chunk, change);
+        const int64_t rows = AtWork<T>(layer, chunk).all_rows;
+        double squared_gradient = 0;
+        if (layer.has_bias())
+          squared_gradient = run_added(layer.bias, layer.delta, panel_count<T>(layer.linear()),
+                                       rows, chunk, change);
         if (layer.hidden.learned)
           squared_gradient +=
-              run_added(layer.slopes, layer.kept, layer.piece_vectors(), chunk, change);
+              run_added(layer.slopes, layer.kept, layer.piece_vectors(), rows, chunk, change);
         s.sums[number] = {0, squared_gradient};
       });
 }
@@ -340,13 +359,13 @@ void run_kept(Session<T>& s, const Solver& solver, T factor, int64_t begin, int6
         }
       },
       [&](Layer<T>& layer, int64_t) {
-        added(layer.bias, panel_count<T>(layer.linear()));
+        if (layer.has_bias()) added(layer.bias, panel_count<T>(layer.linear()));
         if (layer.hidden.learned) added(layer.slopes, layer.piece_vectors());
       });
 }
 
 /// The weights into each hidden neuron scaled down to a norm of at most `most` (Srivastava et al.,
-/// JMLR 15, 2014). A share of the vectors of each layer.
+/// JMLR 15, 2014), those from its context by themselves. A share of the vectors of each layer.
 template <class T>
 void limit_norms(Session<T>& s, T most, int thread, int n_threads) {
   const auto scale = [most](auto squares) {  // a norm that is not finite makes weights NaN: seen
@@ -354,7 +373,8 @@ void limit_norms(Session<T>& s, T most, int thread, int n_threads) {
     using V = decltype(norm);
     return select(norm <= most, splat<V>(1), most / norm + (norm - norm));
   };
-  for (int l = 0; l + 1 < s.n_layers; ++l) {
+  for (int l = 0; l < s.all_layers; ++l) {
+    if (l == s.n_layers - 1) continue;
     Layer<T>& layer = s.layers[l];
     const Panels<T> w = layer.weight.slot[0];
     if (layer.narrow) {
@@ -388,19 +408,19 @@ void limit_norms(Session<T>& s, T most, int thread, int n_threads) {
 template <class T>
 int64_t first_unit(const Session<T>& s, int thread, int n_threads) {
   int64_t total = 0;
-  for (int l = 0; l < s.n_layers; ++l) total += s.layers[l].work();
+  for (int l = 0; l < s.all_layers; ++l) total += s.layers[l].work();
   int64_t before = total * thread / n_threads, unit = 0;  // work of the threads before
-  for (int l = 0; l < s.n_layers; ++l) {
+  for (int l = 0; l < s.all_layers; ++l) {
     const Layer<T>& layer = s.layers[l];
     const Groups groups = layer.groups();
     for (int64_t g = 0; g < groups.count(); ++g) {
-      const int64_t work = layer.units_per_group() * groups.size(g);
-      if (before < work) return unit + before / groups.size(g);
+      const int64_t one = groups.size(g) * layer.steps, work = layer.units_per_group() * one;
+      if (before < work) return unit + before / one;
       before -= work;
       unit += layer.units_per_group();
     }
-    if (before == 0) return unit;
-    --before;
+    if (before < layer.steps) return unit;
+    before -= layer.steps;
     ++unit;
   }
   return unit;

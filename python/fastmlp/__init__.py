@@ -8,6 +8,8 @@ from fastmlp.estimators.adaline import Adaline
 from fastmlp.estimators.autoencoder import MLPAutoencoder
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.perceptron import Perceptron
+from fastmlp.estimators.recurrent_classifier import RNNClassifier
+from fastmlp.estimators.recurrent_regressor import RNNRegressor
 from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.estimators.tabular_classifier import TabularMLPClassifier
 from fastmlp.estimators.tabular_regressor import TabularMLPRegressor
@@ -21,6 +23,8 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Perceptron",
+    "RNNClassifier",
+    "RNNRegressor",
     "TabularMLPClassifier",
     "TabularMLPRegressor",
     "__version__",

@@ -16,7 +16,11 @@ def shuffle(order: Order, seed: int) -> None: ...
 def is_clean(x: object, features: int, single: bool) -> bool: ...
 def peak(single: bool) -> float: ...
 
-# `blocks` is [weight, bias, ...] layer by layer, then the slopes: see fastmlp.core.network.Blocks.
+# `blocks` is [weight, bias, ...] layer by layer, then the slopes, then what is recurrent: see
+# fastmlp.core.network.Blocks. A recurrent network (`cell`) takes sequences x (n, steps, features)
+# and their `lengths` (n,) int64, and can begin at an `initial_state`, (n, units) per hidden layer.
+# With `per_step` its predictions are (n, steps, outputs). Hidden layers' outputs are (n, steps,
+# units). Past a sequence's end all of these are 0.
 def predict(
     blocks: list[Array],
     hidden: list[HiddenLayer],
@@ -24,6 +28,10 @@ def predict(
     x: Rows,
     order: Order | None = None,
     *,
+    cell: str = "",
+    per_step: bool = False,
+    lengths: Array | None = None,
+    initial_state: list[Array] | None = None,
     n_threads: int,
     engine: str = "",
 ) -> Array: ...
@@ -33,6 +41,10 @@ def activations(
     loss: str,
     x: Rows,
     *,
+    cell: str = "",
+    per_step: bool = False,
+    lengths: Array | None = None,
+    initial_state: list[Array] | None = None,
     n_threads: int,
     engine: str = "",
 ) -> list[Array]: ...
@@ -47,11 +59,16 @@ def evaluate(
     *,
     loss_parameter: float = 0.0,
     label_smoothing: float = 0.0,
+    cell: str = "",
+    per_step: bool = False,
+    lengths: Array | None = None,
+    initial_state: list[Array] | None = None,
     n_threads: int,
     engine: str = "",
 ) -> tuple[Array, float]: ...
 
-# Targets are (n,) int32 classes, which label smoothing is for, or (n, outputs) values.
+# Targets are (n,) int32 classes, which label smoothing is for, or (n, outputs) values; with
+# `per_step` (n, steps) or (n, steps, outputs). `steps` is the most that a sequence has.
 @type_check_only
 class _Network:
     def __init__(
@@ -68,6 +85,9 @@ class _Network:
         batch: int,
         sparse: bool = False,
         keep_gradient: bool = False,
+        cell: str = "",
+        per_step: bool = False,
+        steps: int = 1,
         engine: str = "",
     ) -> None: ...
     @property
@@ -98,6 +118,7 @@ class _Network:
         max_norm: float = ...,
         seed: int = 0,
         bias_rate: float = 1.0,
+        lengths: Array | None = None,
         epoch: Epoch = ...,
         stop: Callable[[], bool] | None = None,
         n_threads: int,
@@ -109,6 +130,7 @@ class _Network:
         weights: Array | None,
         order: Order | None,
         *,
+        lengths: Array | None = None,
         n_threads: int,
     ) -> tuple[float, list[Array]]: ...
     def diagnose(
@@ -118,6 +140,7 @@ class _Network:
         weights: Array | None,
         order: Order | None,
         *,
+        lengths: Array | None = None,
         n_threads: int,
     ) -> Array: ...
 

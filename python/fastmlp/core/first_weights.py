@@ -47,7 +47,8 @@ def initial_blocks(
     MemoryError
         There are more weights than there is memory.
     """
-    shapes = architecture.layer_shapes()
+    n_layers = 2 * len(architecture.units) - 2
+    shapes = architecture.layer_shapes() + architecture.recurrent_shapes()
     n_weights = sum(prod(shape) for shape in shapes)
     if 8 * n_weights > maxsize:
         raise MemoryError(f"Unable to allocate {n_weights:.3g} weights for hidden_layer_sizes.")
@@ -62,7 +63,10 @@ def initial_blocks(
         np.full(units, layer.parameter, dtype) if layer.activation == "prelu" else None
         for units, layer in zip(architecture.units[1:-1], architecture.hidden, strict=True)
     ]
-    return Blocks(arrays[0::2], arrays[1::2], slopes)
+    layers, context = arrays[:n_layers], arrays[n_layers:]
+    if architecture.cell == "gru":
+        return Blocks(layers[0::2], layers[1::2], slopes, context[0::2], context[1::2])
+    return Blocks(layers[0::2], layers[1::2], slopes, context)
 
 
 def _given(init: Any, shapes: list[tuple[int, ...]], random: np.random.RandomState) -> list[Array]:
@@ -95,11 +99,18 @@ def _by_rule(
         architecture.layer_shapes()[0::2],
         strict=True,
     )
-    return [
+    arrays = [
         array
         for (name, parameter), fans, shape in layers
         for array in _layer(init, name, parameter, fans, shape, random)
     ]
+    for (name, parameter), units in zip(activations, architecture.units[1:-1], strict=True):
+        if not architecture.cell:
+            break
+        shape = (units, architecture.gates * units)
+        weight, bias = _layer(init, name, parameter, (units, units), shape, random)
+        arrays += [weight, bias] if architecture.cell == "gru" else [weight]
+    return arrays
 
 
 def _layer(

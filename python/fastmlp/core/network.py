@@ -30,14 +30,23 @@ class Blocks(NamedTuple):
     biases : list of ndarray of shape (n_units,)
     slopes : sequence of (ndarray of shape (n_units,) or None)
         One per hidden layer, None where none is learned; empty where no layer learns any.
+    recurrent : sequence of ndarray of shape (n_units, n_units or 3 * n_units)
+        One per hidden layer of a recurrent network: weights of the units' own outputs one step
+        earlier. Those of the gates r, z and of n lie side by side in a 'gru', as in `weights`.
+    recurrent_biases : sequence of ndarray of shape (3 * n_units,)
+        One per hidden layer of a 'gru', which adds them to what `recurrent` gives.
     """
 
     weights: list[Array]
     biases: list[Array]
     slopes: Sequence[Array | None] = ()
+    recurrent: Sequence[Array] = ()
+    recurrent_biases: Sequence[Array] = ()
 
     @classmethod
-    def from_core(cls, arrays: Sequence[Array], hidden: Sequence[HiddenLayer]) -> "Blocks":
+    def from_core(
+        cls, arrays: Sequence[Array], hidden: Sequence[HiddenLayer], cell: str = ""
+    ) -> "Blocks":
         """Blocks of arrays in the core's order, of a network with these hidden layers.
 
         Raises
@@ -47,28 +56,36 @@ class Blocks(NamedTuple):
         """
         end = 2 * (len(hidden) + 1)
         learned = [layer.activation == "prelu" for layer in hidden]
-        if len(arrays) != end + sum(learned):
+        contexts = end + sum(learned)
+        kinds = {"": 0, "elman": 1, "gru": 2}[cell]
+        if len(arrays) != contexts + kinds * len(hidden):
             raise ValueError("its arrays are not those of this network")
-        slopes = iter(arrays[end:])
+        slopes = iter(arrays[end:contexts])
         return cls(
             list(arrays[0:end:2]),
             list(arrays[1:end:2]),
             [next(slopes) if learns else None for learns in learned] if any(learned) else (),
+            list(arrays[contexts::kinds]) if kinds else (),
+            list(arrays[contexts + 1 :: kinds]) if cell == "gru" else (),
         )
 
     def in_core_order(self) -> list[Array]:
-        """Weight and bias, layer by layer, then the slopes."""
+        """Weight and bias, layer by layer, then the slopes, then the recurrent ones by layers."""
         arrays = [array for layer in zip(self.weights, self.biases, strict=True) for array in layer]
         arrays += [slope for slope in self.slopes if slope is not None]
-        return arrays
+        if not self.recurrent_biases:
+            return [*arrays, *self.recurrent]
+        pairs = zip(self.recurrent, self.recurrent_biases, strict=True)
+        return arrays + [array for layer in pairs for array in layer]
 
     def for_core(self, dtype: npt.DTypeLike) -> list[Array]:
         """The arrays in the core's order and memory layout, whatever a user did to them."""
         return [as_block(array, dtype) for array in self.in_core_order()]
 
     def in_flat_order(self) -> list[Array]:
-        """All weights, then all biases, as scikit-learn has them in one vector; then the slopes."""
-        return [*self.weights, *self.biases, *(s for s in self.slopes if s is not None)]
+        """All weights, then all biases, as scikit-learn has them in one vector; then the others."""
+        slopes = [slope for slope in self.slopes if slope is not None]
+        return [*self.weights, *self.biases, *slopes, *self.recurrent, *self.recurrent_biases]
 
     def flat(self) -> Array:
         """All numbers as one vector."""
@@ -92,6 +109,8 @@ class Blocks(NamedTuple):
             [function(weight) for weight in self.weights],
             [function(bias) for bias in self.biases],
             [None if slope is None else function(slope) for slope in self.slopes],
+            [function(weight) for weight in self.recurrent],
+            [function(bias) for bias in self.recurrent_biases],
         )
 
     def shapes(self) -> list[tuple[int, ...]]:
@@ -117,6 +136,11 @@ class Architecture(NamedTuple):
     input_dropout : float
     label_smoothing : float
         The share of a class number's target that is spread over all classes.
+    cell : {'', 'elman', 'gru'}
+        What the hidden layers are: dense, or recurrent ones whose units also have the layer's own
+        outputs one step earlier as inputs.
+    per_step : bool
+        Whether a recurrent network has outputs at every step, not at a sequence's last one alone.
     """
 
     units: list[int]
@@ -125,6 +149,13 @@ class Architecture(NamedTuple):
     loss_parameter: float = 0.0
     input_dropout: float = 0.0
     label_smoothing: float = 0.0
+    cell: str = ""
+    per_step: bool = False
+
+    @property
+    def gates(self) -> int:
+        """What a unit of a recurrent layer adds up: the gates of a 'gru' are two of its three."""
+        return 3 if self.cell == "gru" else 1
 
     def fans(self) -> list[tuple[int, int]]:
         """Inputs and units of each layer, of a maxout layer the units of one piece."""
@@ -133,7 +164,7 @@ class Architecture(NamedTuple):
     def layer_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of weight and bias, layer by layer."""
         shapes: list[tuple[int, ...]] = []
-        pieces = [layer.pieces for layer in self.hidden] + [1]
+        pieces = [layer.pieces * self.gates for layer in self.hidden] + [1]
         for (fan_in, fan_out), k in zip(self.fans(), pieces, strict=True):
             shapes += [(fan_in, fan_out * k), (fan_out * k,)]
         return shapes
@@ -142,7 +173,16 @@ class Architecture(NamedTuple):
         """What `Blocks.shapes` is for such a network."""
         layers = zip(self.units[1:-1], self.hidden, strict=True)
         slopes = [(units,) for units, layer in layers if layer.activation == "prelu"]
-        return self.layer_shapes() + slopes
+        return self.layer_shapes() + slopes + self.recurrent_shapes()
+
+    def recurrent_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the recurrent weights, and in a 'gru' their biases, layer by layer."""
+        shapes: list[tuple[int, ...]] = []
+        for units in self.units[1:-1] if self.cell else []:
+            shapes.append((units, self.gates * units))
+            if self.cell == "gru":
+                shapes.append((self.gates * units,))
+        return shapes
 
 
 def hidden_layers(
@@ -173,18 +213,42 @@ class Samples(NamedTuple):
     Attributes
     ----------
     rows : ndarray of shape (n, n_features), or the (data, indices, indptr) of a CSR matrix
+        Of a recurrent network an ndarray of shape (n, n_steps, n_features), C-contiguous in the
+        last two axes.
     targets : ndarray of shape (n,) int32 (classes) or (n, n_outputs)
+        Of a network with outputs at every step (n, n_steps) int32 or (n, n_steps, n_outputs).
     weights : ndarray of shape (n,) or None
+        A sequence's weight is that of each of its steps.
+    lengths : ndarray of shape (n,) int64 or None
+        The steps that each sequence has, from 1 to n_steps; None: all. What `rows` and `targets`
+        hold past them is not looked at.
     """
 
     rows: Rows
     targets: Array
     weights: Array | None
+    lengths: Array | None = None
 
     @property
     def is_sparse(self) -> bool:
         """Whether the rows are those of a CSR matrix."""
         return isinstance(self.rows, tuple)
+
+    @property
+    def n_steps(self) -> int:
+        """The most steps of a sequence; 1 of rows."""
+        rows = self.rows
+        return rows.shape[1] if isinstance(rows, np.ndarray) and rows.ndim == 3 else 1
+
+    def of_valid_steps(self) -> "Samples":
+        """Of a network with outputs at every step: the steps of all sequences as one row each."""
+        rows, targets, weights, lengths = self
+        assert isinstance(rows, np.ndarray)
+        n, steps = rows.shape[:2]
+        counts = np.full(n, steps) if lengths is None else lengths
+        valid = np.arange(steps) < counts[:, np.newaxis]
+        weights = None if weights is None else np.repeat(weights, counts)
+        return Samples(rows[valid], targets[valid], weights)
 
 
 class Network:
@@ -202,6 +266,8 @@ class Network:
         Whether the rows are those of CSR matrices.
     keep_gradient : bool
         Whether `gradient` or `diagnose` will be called, or the gradient be clipped.
+    steps : int
+        The most steps of a sequence, for a recurrent network. ``batch`` then counts sequences.
     """
 
     def __init__(
@@ -214,8 +280,9 @@ class Network:
         batch: int,
         sparse: bool,
         keep_gradient: bool = False,
+        steps: int = 1,
     ) -> None:
-        self.hidden = architecture.hidden
+        self.layers = (architecture.hidden, architecture.cell)  # what arrays are read by
         self.dtype = dtype
         self.batch = batch
         kind = _native.Network32 if dtype == np.float32 else _native.Network64
@@ -231,6 +298,9 @@ class Network:
             batch=batch,
             sparse=sparse,
             keep_gradient=keep_gradient,
+            cell=architecture.cell,
+            per_step=architecture.per_step,
+            steps=steps,
         )
 
     def write(self, blocks: Blocks, slot: int = 0) -> None:
@@ -242,7 +312,7 @@ class Network:
 
     def read(self, slot: int = 0) -> Blocks:
         """A copy of the parameters or of a part of the solver's state."""
-        return Blocks.from_core(self._native.read(slot), self.hidden)
+        return Blocks.from_core(self._native.read(slot), *self.layers)
 
     def train(
         self, samples: Samples, order: Order | None, epoch: Epoch, options: dict[str, Any]
@@ -253,7 +323,13 @@ class Network:
         raised between two steps, or None. The options are those of the native `train`.
         """
         reached, raised = self._native.train(
-            samples.rows, samples.targets, samples.weights, order, epoch=epoch, **options
+            samples.rows,
+            samples.targets,
+            samples.weights,
+            order,
+            lengths=samples.lengths,
+            epoch=epoch,
+            **options,
         )
         return Epoch(*reached), raised
 
@@ -273,9 +349,14 @@ class Network:
     def gradient(self, samples: Samples, *, n_threads: int) -> tuple[float, Blocks]:
         """The loss over all samples, penalties included, and its derivatives."""
         loss, arrays = self._native.gradient(
-            samples.rows, samples.targets, samples.weights, None, n_threads=n_threads
+            samples.rows,
+            samples.targets,
+            samples.weights,
+            None,
+            lengths=samples.lengths,
+            n_threads=n_threads,
         )
-        return loss, Blocks.from_core(arrays, self.hidden)
+        return loss, Blocks.from_core(arrays, *self.layers)
 
     def diagnose(self, samples: Samples, order: Order, *, n_threads: int) -> Array:
         """Look at the layers, over up to 64 rows and a batch; nothing is changed.
@@ -285,8 +366,13 @@ class Network:
         ndarray of shape (n_layers, 4)
             The norm of the exact gradient; the standard deviation of the change of the weights
             since the last time, divided by that of the weights; the shares of units that are dead
-            in all rows, and saturated in most.
+            in all rows, and saturated in most. A recurrent layer's weights are all of its own.
         """
         return self._native.diagnose(
-            samples.rows, samples.targets, samples.weights, order, n_threads=n_threads
+            samples.rows,
+            samples.targets,
+            samples.weights,
+            order,
+            lengths=samples.lengths,
+            n_threads=n_threads,
         )

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
 
-# X with contiguous rows, or (data, indices int32, indptr int64) of a CSR matrix
+# X with contiguous rows, or (data, indices int32, indptr int64) of a CSR matrix; sequences are
+# (n, n_steps, n_features)
 Rows: TypeAlias = Array | tuple[Array, Array, Array]
 
 # row numbers

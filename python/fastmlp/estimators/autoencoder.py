@@ -338,6 +338,7 @@ class MLPAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Multilay
             _mirrored(self.activation, self.code_activation, n),
             _mirrored(self.activation_alpha, None, n),
             [self.noise, *_mirrored(self.dropout, 0.0, n)],
+            self.maxout_pieces,
         )
 
     def _dropout_rates(self) -> list[float]:

@@ -22,18 +22,21 @@ from fastmlp.core.typing import Array
 from fastmlp.estimators.attributes import CLASS_FACTORS, CLASSES, MLP_ATTRIBUTES, out_activation
 from fastmlp.estimators.base import all_or_nothing, are_whole_numbers, snapshot
 from fastmlp.estimators.documentation import documented
-from fastmlp.estimators.labels import LabelledPerceptron
+from fastmlp.estimators.labels import (
+    MARGIN_LOSSES,
+    LabelledPerceptron,
+    has_margins,
+    has_probabilities,
+)
 from fastmlp.estimators.mlp import has_partial_fit
 from fastmlp.estimators.parameters import MLP_PARAMETERS
 from fastmlp.exchange.registry import register
-from fastmlp.exchange.values import FittedNetwork, Layer
-
-_MARGIN_LOSSES = ("hinge", "perceptron")
+from fastmlp.exchange.sklearn import SklearnMixin
 
 CLASSIFIER_PARAMETERS = {
     **MLP_PARAMETERS,
     "loss": Parameter(
-        option("log_loss", "squared_error", "kl_divergence", *_MARGIN_LOSSES),
+        option("log_loss", "squared_error", "kl_divergence", *MARGIN_LOSSES),
         "str",
         """The loss function:
 
@@ -74,29 +77,9 @@ CLASSIFIER_ATTRIBUTES = {
 }
 
 
-def _has_margins(estimator: "MLPClassifier") -> bool:
-    loss = getattr(estimator, "_trained_loss", estimator.loss)
-    if loss not in _MARGIN_LOSSES:
-        raise AttributeError(
-            "decision_function is available for loss='hinge' and loss='perceptron'. "
-            f"This one has probabilities ({loss!r}): see predict_proba."
-        )
-    return True
-
-
-def _has_probabilities(estimator: "MLPClassifier") -> bool:
-    loss = getattr(estimator, "_trained_loss", estimator.loss)
-    if loss in _MARGIN_LOSSES:
-        raise AttributeError(
-            f"probabilities are not available for loss={loss!r}, which has margins: see "
-            "decision_function."
-        )
-    return True
-
-
 @register
 @documented
-class MLPClassifier(ClassifierMixin, LabelledPerceptron):
+class MLPClassifier(ClassifierMixin, LabelledPerceptron, SklearnMixin):
     """Multi-layer perceptron classifier.
 
     Takes the place of :class:`sklearn.neural_network.MLPClassifier` and trains the same model from
@@ -272,55 +255,6 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
             worker._fit(X, y, sample_weight, incremental=True)
         return self
 
-    def _loss_to_train(self) -> str:
-        if self.label_smoothing and self.loss not in ("log_loss", "squared_error"):
-            raise ValueError(
-                "label_smoothing is for loss='log_loss' and loss='squared_error'. "
-                f"Got label_smoothing={self.label_smoothing} with loss={self.loss!r}."
-            )
-        if self.loss == "log_loss":
-            softmax = len(self.classes_) > 2 and not self._is_multilabel()
-            return "log_loss" if softmax else "binary_log_loss"
-        return "logistic_squared_error" if self.loss == "squared_error" else self.loss
-
-    def _loss_options(self) -> dict[str, Any]:
-        return {"label_smoothing": float(self.label_smoothing)}
-
-    def _is_margin(self) -> bool:
-        """Whether the outputs are compared with 0 and are not probabilities."""
-        return self._trained_loss in _MARGIN_LOSSES
-
-    def _network_of(self, layers: list[Layer]) -> FittedNetwork:
-        return FittedNetwork(
-            type(self).__name__,
-            layers,
-            self._task(),
-            classes=self.classes_,
-            has_margins=self._is_margin(),
-            is_normalised=self._is_normalised(),
-        )
-
-    def _is_normalised(self) -> bool:
-        """Whether the probabilities are the outputs divided by their sum."""
-        several = self.n_outputs_ > 1 and not self._is_multilabel()
-        return several and self._trained_loss == "logistic_squared_error"
-
-    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
-        # accuracy_score's definition; calling it would take longer than the epoch on small data
-        right = self._decide(outputs) == labels
-        if right.ndim == 2:
-            right = right.all(axis=1)
-        return float(np.average(right, weights=weights))
-
-    def _decide(self, outputs: Array) -> Array:
-        """Class numbers (n,), or the 0/1 matrix (n, n_labels) of multilabel."""
-        threshold = 0.0 if self._is_margin() else 0.5
-        if self._is_multilabel():
-            return (outputs > threshold).astype(int)
-        if self.n_outputs_ == 1:
-            return (outputs[:, 0] > threshold).astype(int) * (len(self.classes_) - 1)
-        return np.argmax(outputs, axis=1)
-
     def predict(self, X: Any) -> Array:
         """Predict class labels.
 
@@ -344,12 +278,10 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         array([0, 1, 2])
         """
         fitted = snapshot(self)
-        decided = fitted._decide(fitted._outputs(X))
-        if fitted._is_multilabel():  # sparse y gives sparse predictions
-            return fitted._label_binarizer.inverse_transform(decided)
-        return fitted.classes_[decided]
+        labels: Array = fitted._labels_of(fitted._outputs(X))
+        return labels
 
-    @available_if(_has_margins)
+    @available_if(has_margins)
     def decision_function(self, X: Any) -> Array:
         """Return the outputs of a network trained on 'hinge' or 'perceptron'.
 
@@ -373,10 +305,10 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         (150, 3)
         """
         fitted = snapshot(self)
-        outputs = fitted._outputs(X)
-        return outputs[:, 0] if fitted.n_outputs_ == 1 and not fitted._is_multilabel() else outputs
+        margins: Array = fitted._margins_of(fitted._outputs(X))
+        return margins
 
-    @available_if(_has_probabilities)
+    @available_if(has_probabilities)
     def predict_proba(self, X: Any) -> Array:
         """Predict class probabilities.
 
@@ -401,17 +333,10 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         (150, 3)
         """
         fitted = snapshot(self)
-        probabilities = fitted._outputs(X)
-        if fitted.n_outputs_ == 1:
-            return np.hstack([1 - probabilities, probabilities])
-        if fitted._is_normalised():
-            total = probabilities.sum(axis=1, keepdims=True)
-            probabilities[total[:, 0] == 0] = 1 / fitted.n_outputs_  # all outputs underflowed
-            total[total == 0] = 1
-            probabilities /= total
+        probabilities: Array = fitted._probabilities_of(fitted._outputs(X))
         return probabilities
 
-    @available_if(_has_probabilities)
+    @available_if(has_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`.
 

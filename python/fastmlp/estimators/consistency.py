@@ -75,7 +75,8 @@ def check_network(estimator: Any) -> None:
     _require_floats("intercepts_", intercepts)
     if len(hidden) != n - 1:
         raise ValueError(f"{len(hidden)} activations do not fit {n - 1} hidden layers")
-    pieces = [layer.pieces for layer in hidden] + [1]
+    gates = 3 if e._cell == "gru" else 1
+    pieces = [layer.pieces * gates for layer in hidden] + [1]
     if not _fit_each_other(e, pieces):
         raise ValueError(
             f"coefs_ of the shapes {[array.shape for array in coefs]} and intercepts_ of the "
@@ -90,6 +91,23 @@ def check_network(estimator: Any) -> None:
     if [None if array is None else array.shape for array in slopes] != wanted:
         raise ValueError("activation_slopes_ do not fit the hidden layers")
     _require_floats("activation_slopes_", [array for array in slopes if array is not None])
+    if e._cell:
+        _check_recurrent(e, [array.shape[0] for array in coefs[1:]], gates)
+
+
+def _check_recurrent(estimator: Any, units: list[int], gates: int) -> None:
+    """Check that there are recurrent weights for each hidden layer, and of a 'gru' biases."""
+    e = estimator
+    _require_floats("recurrent_coefs_", e.recurrent_coefs_)
+    _require_floats("recurrent_intercepts_", e.recurrent_intercepts_)
+    weights = [array.shape for array in e.recurrent_coefs_]
+    biases = [array.shape for array in e.recurrent_intercepts_]
+    wanted = [(n, gates * n) for n in units]
+    if weights != wanted or biases != [shape[1:] for shape in wanted if gates > 1]:
+        raise ValueError(
+            f"recurrent_coefs_ of the shapes {weights} and recurrent_intercepts_ of the shapes "
+            f"{biases} do not fit hidden layers of {units} units of the kind {e._cell!r}"
+        )
 
 
 def _fit_each_other(estimator: Any, pieces: list[int]) -> bool:

@@ -24,6 +24,8 @@ def constant_loss(estimator: Any, samples: Samples) -> float:
     For 'huber' it is the lesser one of mean and median. It is infinite where all targets are the
     same, so that there is nothing to learn, and for 'perceptron', whose loss of nothing is zero.
     """
+    if estimator._per_step:
+        samples = samples.of_valid_steps()
     targets = samples.targets
     if estimator._trained_loss == "perceptron" or np.all(targets == targets[:1]):
         return np.inf
@@ -32,7 +34,7 @@ def constant_loss(estimator: Any, samples: Samples) -> float:
             estimator,
             Blocks([np.zeros((1, z.size), z.dtype)], [z]),
             [],
-            samples._replace(rows=np.zeros((len(targets), 1), z.dtype)),
+            samples._replace(rows=np.zeros((len(targets), 1), z.dtype), lengths=None),
         )
         for z in _best_outputs(estimator, samples)
     )
@@ -107,6 +109,6 @@ def warn_of_nothing_learned(estimator: Any, training: Training) -> None:
             f"The {type(e).__name__} has learned nothing: its training loss of {loss:.4g} is no "
             f"better than the {constant:.4g} of the best constant prediction."
         )
-        if is_classifier(e) or is_regressor(e):  # diagnose takes no others
+        if (is_classifier(e) or is_regressor(e)) and not e._cell:  # diagnose takes no others
             text += " fastmlp.inspection.diagnose(estimator, X, y) looks for the cause."
         warn(text)

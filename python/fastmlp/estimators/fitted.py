@@ -1,6 +1,7 @@
 """A fitted multi-layer network: its parameters, its predictions, and a look inside."""
 
 from collections.abc import Callable
+from itertools import zip_longest
 from numbers import Integral
 from typing import Any
 
@@ -36,6 +37,9 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, Netw
     # of the fitted network, whatever `set_params` said since; the loss by the core's name
     _hidden_layers: list[HiddenLayer]
     _trained_loss: str
+    # of a recurrent network: its kind of hidden layers, and whether there are outputs at each step
+    _cell: str = ""
+    _per_step: bool = False
 
     def _task(self) -> Task:
         """What the outputs stand for."""
@@ -54,7 +58,13 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, Netw
 
     def _blocks(self) -> Blocks:
         """The fitted parameters."""
-        return Blocks(self.coefs_, self.intercepts_, getattr(self, "activation_slopes_", ()))
+        return Blocks(
+            self.coefs_,
+            self.intercepts_,
+            getattr(self, "activation_slopes_", ()),
+            getattr(self, "recurrent_coefs_", ()),
+            getattr(self, "recurrent_intercepts_", ()),
+        )
 
     def _blocks_as(self, dtype: npt.DTypeLike) -> Blocks:
         """The fitted parameters in the core's memory layout, whatever a user did to `coefs_`."""
@@ -65,6 +75,9 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, Netw
         attributes: dict[str, Any] = {"coefs_": blocks.weights, "intercepts_": blocks.biases}
         if any(slope is not None for slope in blocks.slopes):
             attributes["activation_slopes_"] = list(blocks.slopes)
+        if self._cell:
+            attributes["recurrent_coefs_"] = list(blocks.recurrent)
+            attributes["recurrent_intercepts_"] = list(blocks.recurrent_biases)
         return attributes
 
     def _check_whole(self) -> None:
@@ -93,7 +106,17 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, Netw
             Layer(weight, bias, *rest)
             for weight, bias, rest in zip(blocks.weights, blocks.biases, after, strict=True)
         ]
-        return fitted._network_of(layers)
+        network = fitted._network_of(layers)
+        if not fitted._cell:
+            return network
+        contexts = zip(
+            layers,
+            [*blocks.recurrent, None],
+            [*(blocks.recurrent_biases or [None] * len(blocks.recurrent)), None],
+            strict=True,
+        )
+        layers = [layer._replace(recurrent=u, recurrent_bias=c) for layer, u, c in contexts]
+        return network._replace(layers=layers, cell=fitted._cell, per_step=fitted._per_step)
 
     def _network_of(self, layers: list[Layer]) -> FittedNetwork:
         """The value for other runtimes, with what the outputs stand for."""
@@ -187,13 +210,18 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, Netw
         """
         check_is_fitted(self)
         fitted = snapshot(self)
-        n = fitted.n_layers_ - 2
+        upto = slice(fitted._checked_layer(layer) + 1)
+        outputs: Array = fitted._outputs_of(*fitted._check_rows(X), None, upto)
+        return outputs
+
+    def _checked_layer(self, layer: Any) -> int:
+        """The number of a hidden layer, negative ones counted from the last."""
+        n = self.n_layers_ - 2
         if n == 0:
             raise ValueError("The network has no hidden layer.")
-        if not isinstance(layer, Integral) or not -n <= layer < n:
+        if not isinstance(layer, Integral) or not -n <= int(layer) < n:
             raise ValueError(f"layer must be an int in [{-n}, {n}), of {n} hidden. Got {layer!r}.")
-        outputs: Array = fitted._outputs_of(*fitted._check_rows(X), None, slice(int(layer) % n + 1))
-        return outputs
+        return int(layer) % n
 
     def loss_and_gradient(
         self, X: Any, y: Any, sample_weight: Any = None, *, flat: bool = False
@@ -219,8 +247,9 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, Netw
             The mean over the samples, and the penalties.
         gradient : list of tuple of ndarray, or ndarray of shape (n_parameters,)
             For each layer the derivatives by its weights (n_inputs, n_units), its biases (n_units,)
-            and, of 'prelu', its slopes (n_units,). Flat, those by all weights come first, then by
-            all biases, then by all slopes.
+            and, of 'prelu', its slopes (n_units,), of a recurrent layer by its recurrent weights
+            and, of a 'gru', their biases. Flat, those by all weights come first, then by all
+            biases, then by each further kind.
 
         Examples
         --------
@@ -239,12 +268,14 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, Netw
         loss, gradient = differentiate(blocks)
         if flat:
             return loss, gradient.flat()
-        slopes = [*(gradient.slopes or [None] * (fitted.n_layers_ - 2)), None]
-        layers = zip(gradient.weights, gradient.biases, slopes, strict=True)
-        return loss, [
-            (weight, bias) if slope is None else (weight, bias, slope)
-            for weight, bias, slope in layers
-        ]
+        layers = zip_longest(
+            gradient.weights,
+            gradient.biases,
+            gradient.slopes,
+            gradient.recurrent,
+            gradient.recurrent_biases,
+        )  # hidden layers come first, and alone have the latter three
+        return loss, [tuple(array for array in layer if array is not None) for layer in layers]
 
 
 def check_goes_on(estimator: Any, blocks: Blocks, architecture: Architecture) -> None:
@@ -264,7 +295,8 @@ def check_goes_on(estimator: Any, blocks: Blocks, architecture: Architecture) ->
         )
     if blocks.shapes() != architecture.shapes():
         raise ValueError(
-            f"hidden_layer_sizes={e.hidden_layer_sizes!r} and activation={e.activation!r} with "
+            f"hidden_layer_sizes={e.hidden_layer_sizes!r} and activation={e.activation!r}"
+            f"{f' and cell={architecture.cell!r}' if architecture.cell else ''} with "
             f"{architecture.units[0]} features and {n_outputs} outputs do not fit the weights of "
             f"the earlier fit that training goes on from: {[w.shape for w in blocks.weights]}."
         )

@@ -18,16 +18,42 @@ from fastmlp.estimators.base import (
 )
 from fastmlp.estimators.consistency import check_classes_attribute
 from fastmlp.estimators.mlp import MultilayerPerceptron
-from fastmlp.exchange.sklearn import SklearnMixin
-from fastmlp.exchange.values import Task
+from fastmlp.exchange.values import FittedNetwork, Layer, Task
+
+MARGIN_LOSSES = ("hinge", "perceptron")
 
 
-class LabelledPerceptron(MultilayerPerceptron, SklearnMixin):
+def has_margins(estimator: "LabelledPerceptron") -> bool:
+    """Whether the outputs are margins; an AttributeError says why not."""
+    loss = getattr(estimator, "_trained_loss", estimator.loss)
+    if loss not in MARGIN_LOSSES:
+        raise AttributeError(
+            "decision_function is available for loss='hinge' and loss='perceptron'. "
+            f"This one has probabilities ({loss!r}): see predict_proba."
+        )
+    return True
+
+
+def has_probabilities(estimator: "LabelledPerceptron") -> bool:
+    """Whether the outputs are probabilities; an AttributeError says why not."""
+    loss = getattr(estimator, "_trained_loss", estimator.loss)
+    if loss in MARGIN_LOSSES:
+        raise AttributeError(
+            f"probabilities are not available for loss={loss!r}, which has margins: see "
+            "decision_function."
+        )
+    return True
+
+
+class LabelledPerceptron(MultilayerPerceptron):
     """A multi-layer perceptron whose y are class labels."""
 
     classes_: Array
     _label_binarizer: Any  # None: y are probabilities
     _class_factors: Array | None
+    loss: str
+    label_smoothing: float
+    class_weight: dict[Any, float] | str | None
 
     def _set_classes(self, y: Any, classes: Any) -> None:
         """Take the `classes` of a first `partial_fit`; compare those of a later one with them."""
@@ -148,6 +174,80 @@ class LabelledPerceptron(MultilayerPerceptron, SklearnMixin):
 
     def _task(self) -> Task:
         return Task.MULTILABEL if self._is_multilabel() else Task.CLASSIFICATION
+
+    # --- the network and its outputs --------------------------------------------------------------
+
+    def _loss_to_train(self) -> str:
+        if self.label_smoothing and self.loss not in ("log_loss", "squared_error"):
+            raise ValueError(
+                "label_smoothing is for loss='log_loss' and loss='squared_error'. "
+                f"Got label_smoothing={self.label_smoothing} with loss={self.loss!r}."
+            )
+        if self.loss == "log_loss":
+            softmax = len(self.classes_) > 2 and not self._is_multilabel()
+            return "log_loss" if softmax else "binary_log_loss"
+        return "logistic_squared_error" if self.loss == "squared_error" else self.loss
+
+    def _loss_options(self) -> dict[str, Any]:
+        return {"label_smoothing": float(self.label_smoothing)}
+
+    def _is_margin(self) -> bool:
+        """Whether the outputs are compared with 0 and are not probabilities."""
+        return self._trained_loss in MARGIN_LOSSES
+
+    def _network_of(self, layers: list[Layer]) -> FittedNetwork:
+        return FittedNetwork(
+            type(self).__name__,
+            layers,
+            self._task(),
+            classes=self.classes_,
+            has_margins=self._is_margin(),
+            is_normalised=self._is_normalised(),
+        )
+
+    def _is_normalised(self) -> bool:
+        """Whether the probabilities are the outputs divided by their sum."""
+        several = self.n_outputs_ > 1 and not self._is_multilabel()
+        return several and self._trained_loss == "logistic_squared_error"
+
+    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
+        # accuracy_score's definition; calling it would take longer than the epoch on small data
+        right = self._decide(outputs) == labels
+        if right.ndim == 2:
+            right = right.all(axis=1)
+        return float(np.average(right, weights=weights))
+
+    def _decide(self, outputs: Array) -> Array:
+        """Class numbers (n,), or the 0/1 matrix (n, n_labels) of multilabel."""
+        threshold = 0.0 if self._is_margin() else 0.5
+        if self._is_multilabel():
+            return (outputs > threshold).astype(int)
+        if self.n_outputs_ == 1:
+            return (outputs[:, 0] > threshold).astype(int) * (len(self.classes_) - 1)
+        return np.argmax(outputs, axis=1)
+
+    def _labels_of(self, outputs: Array) -> Array:
+        """The labels (n,), or the 0/1 matrix of multilabel, that outputs (n, n_outputs) say."""
+        decided = self._decide(outputs)
+        if self._is_multilabel():  # sparse y gives sparse predictions
+            labels: Array = self._label_binarizer.inverse_transform(decided)
+            return labels
+        return np.asarray(self.classes_[decided])
+
+    def _margins_of(self, outputs: Array) -> Array:
+        """Outputs as `decision_function` returns them."""
+        return outputs[:, 0] if self.n_outputs_ == 1 and not self._is_multilabel() else outputs
+
+    def _probabilities_of(self, outputs: Array) -> Array:
+        """The probabilities (n, n_classes) that outputs (n, n_outputs) are, or stand for."""
+        if self.n_outputs_ == 1:
+            return np.hstack([1 - outputs, outputs])
+        if self._is_normalised():
+            total = outputs.sum(axis=1, keepdims=True)
+            outputs[total[:, 0] == 0] = 1 / self.n_outputs_  # all outputs underflowed
+            total[total == 0] = 1
+            outputs /= total
+        return outputs
 
     def _has_sparse_labels(self) -> bool:
         """Whether y was a sparse matrix."""

@@ -78,6 +78,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
     _parameters: ClassVar[dict[str, Parameter]]
     _attributes: ClassVar[dict[str, Attribute]]
 
+    maxout_pieces: int
     n_iter_: int
     loss_: float
     t_: int
@@ -89,7 +90,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
 
     def _hidden_parameters(self) -> HiddenParameters:
         """What the parameters say of the hidden layers, checked."""
-        return hidden_parameters(self)
+        return hidden_parameters(self)._replace(maxout_pieces=self.maxout_pieces)
 
     def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
         """Make targets for the core of y, and what predictions are compared with."""
@@ -242,7 +243,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         labels = Labels.NEW if new and not incremental else known
         data = self._make_data(X, y, sample_weight, dtype, labels, training=True)
         find_scorer(self)  # that there is none is an error, whether it is used or not
-        architecture = architecture_of(self, X.shape[1])
+        architecture = architecture_of(self)
         # without dropout: what `predict` evaluates
         self._hidden_layers = [layer._replace(dropout=0.0) for layer in architecture.hidden]
         self._trained_loss = architecture.loss
@@ -292,6 +293,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             alpha=self.alpha,
             l1=self.l1,
             sparse=data.samples.is_sparse,
+            steps=data.samples.n_steps,
             keep_gradient=self.diagnostics or "clip_norm" in optimizer.options,
         )
         return FirstOrderTraining(
@@ -406,9 +408,19 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
                 raise ValueError(
                     f"sample_weight must sum to more than zero. Got {np.sum(weights)} instead."
                 )
-        samples = Samples(native_rows(X, dtype), targets, weights)
+        samples = self._samples(X, targets, weights, dtype)
         y = self._labels_for_scorers(y, compared)
         return Data(samples, n, X, y, compared, sample_weight)
+
+    def _samples(
+        self, X: Any, targets: Array, weights: Array | None, dtype: npt.DTypeLike
+    ) -> Samples:
+        """Samples for the core of X that was checked."""
+        return Samples(native_rows(X, dtype), targets, weights)
+
+    def _feature_rows(self, X: Any) -> Any:
+        """X that was checked as rows (n, n_features), to compare the ranges of features."""
+        return X
 
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":
@@ -462,6 +474,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             l1=self.l1,
             batch=len(samples.targets),
             sparse=samples.is_sparse,
+            steps=samples.n_steps,
             keep_gradient=True,
         )
 
@@ -470,7 +483,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
     ) -> tuple[Callable[[Blocks], tuple[float, Blocks]], Blocks]:
         X, y = self._check_X_y(X, y, reset=False)
         samples = self._make_data(X, y, sample_weight, dtype, Labels.SUBSET).samples
-        architecture = architecture_of(self, self.n_features_in_)
+        architecture = architecture_of(self)
         blocks = self._blocks_as(dtype)
         check_goes_on(self, blocks, architecture)
         network = self._differentiable_network(architecture, samples, dtype)

@@ -5,23 +5,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import issparse
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
-from fastmlp.core.arrays import converted
 from fastmlp.core.rules import Attribute, Parameter, check_parameters, option, real
 from fastmlp.core.typing import Array
 from fastmlp.estimators.attributes import MLP_ATTRIBUTES, out_activation
-from fastmlp.estimators.base import Labels, all_or_nothing, snapshot
+from fastmlp.estimators.base import all_or_nothing, snapshot
 from fastmlp.estimators.documentation import documented
-from fastmlp.estimators.mlp import MultilayerPerceptron, has_partial_fit
+from fastmlp.estimators.mlp import has_partial_fit
 from fastmlp.estimators.parameters import MLP_PARAMETERS, positive
-from fastmlp.estimators.scoring import r2
+from fastmlp.estimators.regression import ValuedPerceptron
 from fastmlp.exchange.registry import register
 from fastmlp.exchange.sklearn import SklearnMixin
-from fastmlp.exchange.values import Task
 
 REGRESSOR_PARAMETERS = {
     **MLP_PARAMETERS,
@@ -48,19 +44,9 @@ REGRESSOR_PARAMETERS = {
 REGRESSOR_ATTRIBUTES = {**MLP_ATTRIBUTES, "out_activation_": out_activation("identity", "exp")}
 
 
-def check_range(loss: str, targets: Array, y: Array, name: str = "y") -> None:
-    """Check that targets, which were given as `y`, are such as a loss can be of."""
-    low = np.min(targets, initial=1)
-    if (loss == "poisson" and low < 0) or (loss == "gamma" and low <= 0):
-        raise ValueError(
-            f"Some value(s) of {name} are out of the valid range of the loss {loss!r}: "
-            f"must be {'>=' if loss == 'poisson' else '>'} 0, got {np.min(y)}."
-        )
-
-
 @register
 @documented
-class MLPRegressor(RegressorMixin, MultilayerPerceptron, SklearnMixin):
+class MLPRegressor(RegressorMixin, ValuedPerceptron, SklearnMixin):
     """Multi-layer perceptron regressor.
 
     Takes the place of :class:`sklearn.neural_network.MLPRegressor` and trains the same model from
@@ -232,29 +218,6 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron, SklearnMixin):
             worker._fit(X, y, sample_weight, incremental=True)
         return self
 
-    def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
-        if issparse(y) or y.dtype.kind not in "fiub":
-            raise ValueError(f"y must be a dense array of numbers, got {type(y)} of {y.dtype}.")
-        targets = converted(y.reshape(len(y), -1), dtype, "y")  # the smallest may become 0
-        check_range(self.loss, targets, y)
-        self.n_outputs_ = targets.shape[1]
-        return targets, y
-
-    def _task(self) -> Task:
-        return Task.REGRESSION
-
-    def _loss_to_train(self) -> str:
-        return self.loss
-
-    def _loss_options(self) -> dict[str, Any]:
-        parameters = {"quantile": self.quantile, "huber": self.huber_delta}
-        return {"loss_parameter": parameters.get(self.loss, 0.0)}
-
-    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
-        if not np.isfinite(outputs).all():
-            return float(np.nan)
-        return r2(labels, outputs, weights)
-
     def predict(self, X: Any) -> Array:
         """Predict target values.
 
@@ -277,5 +240,6 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron, SklearnMixin):
         >>> reg.predict(X).shape
         (442,)
         """
-        predicted = snapshot(self)._outputs(X)
-        return predicted.ravel() if predicted.shape[1] == 1 else predicted
+        fitted = snapshot(self)
+        values: Array = fitted._values_of(fitted._outputs(X))
+        return values

@@ -72,6 +72,9 @@ def score_and_loss(
         data.sample_weight,
         validation.rows,
         n_threads=n_threads(estimator.n_jobs),
+        cell=estimator._cell,
+        per_step=estimator._per_step,
+        lengths=data.samples.lengths,
         **estimator._loss_options(),
     )
     if estimator.scoring == "loss":
@@ -95,7 +98,12 @@ def mean_loss(
         blocks.for_core(blocks.weights[0].dtype),
         hidden,
         estimator._trained_loss,
-        *samples,
+        samples.rows,
+        samples.targets,
+        samples.weights,
+        cell=estimator._cell if hidden else "",
+        per_step=estimator._per_step and bool(hidden),
+        lengths=samples.lengths,
         n_threads=threads or n_threads(estimator.n_jobs),
         **estimator._loss_options(),
     )[1]

@@ -31,12 +31,17 @@ class HiddenParameters(NamedTuple):
     activation, activation_alpha, dropout
         One value for all hidden layers, or a sequence of one for each; that of `dropout` begins
         with the input's.
+    maxout_pieces : int
+    cell : str
+        As of `Architecture`.
     """
 
     sizes: list[int]
     activation: Any
     activation_alpha: Any
     dropout: Any
+    maxout_pieces: int = 1
+    cell: str = ""
 
 
 def hidden_parameters(estimator: Any) -> HiddenParameters:
@@ -70,11 +75,11 @@ def dropout_rates(dropout: Any, n: int) -> list[float]:
     return [0.0] + [float(dropout)] * n if isinstance(dropout, Real) else list(dropout)
 
 
-def architecture_of(estimator: Any, n_features: int) -> Architecture:
+def architecture_of(estimator: Any) -> Architecture:
     """The network to train; parameters that do not fit each other are an error."""
-    sizes, activation, activation_alpha, dropout = estimator._hidden_parameters()
+    sizes, activation, activation_alpha, dropout, pieces, cell = estimator._hidden_parameters()
     rates = dropout_rates(dropout, len(sizes))
-    hidden = hidden_layers(activation, activation_alpha, estimator.maxout_pieces, rates[1:])
+    hidden = hidden_layers(activation, activation_alpha, pieces, rates[1:])
     if any(layer.activation == "softplus" and layer.parameter == 0 for layer in hidden):
         raise ValueError("activation_alpha must be above 0 for 'softplus'. Got 0 instead.")
     if estimator.solver == "lbfgs":
@@ -83,9 +88,17 @@ def architecture_of(estimator: Any, n_features: int) -> Architecture:
                 raise ValueError(f"{name} is for first-order solvers. Got solver='lbfgs'.")
         if estimator.diagnostics:
             raise ValueError("diagnostics are for first-order solvers. Got solver='lbfgs'.")
-    units = [n_features, *sizes, estimator.n_outputs_]
-    loss, options = estimator._loss_to_train(), estimator._loss_options()
-    return Architecture(units, hidden, loss, input_dropout=rates[0], **options)
+    e = estimator
+    units = [e.n_features_in_, *sizes, e.n_outputs_]
+    return Architecture(
+        units,
+        hidden,
+        e._loss_to_train(),
+        input_dropout=rates[0],
+        cell=cell,
+        per_step=e._per_step,
+        **e._loss_options(),
+    )
 
 
 def make_optimizer(

@@ -14,7 +14,8 @@ from fastmlp.core.typing import Array
 from fastmlp.estimators.attributes import count, floats, numbers
 from fastmlp.estimators.base import snapshot
 from fastmlp.estimators.documentation import documented
-from fastmlp.estimators.regressor import REGRESSOR_PARAMETERS, MLPRegressor, check_range
+from fastmlp.estimators.regression import check_range
+from fastmlp.estimators.regressor import REGRESSOR_PARAMETERS, MLPRegressor
 from fastmlp.estimators.scoring import mean_loss
 from fastmlp.estimators.tabular import (
     TABULAR_ATTRIBUTES,

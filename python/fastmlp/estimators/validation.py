@@ -57,7 +57,7 @@ def given_validation(
         raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
     if estimator.n_outputs_ != n_outputs:
         raise ValueError(f"y_val has {estimator.n_outputs_} outputs, y has {n_outputs}.")
-    warn_of_other_scale(X, X_train)
+    warn_of_other_scale(estimator._feature_rows(X), estimator._feature_rows(X_train))
     return _validation(estimator, data, None)
 
 
@@ -68,7 +68,7 @@ def split_validation(
     fraction = float(estimator.validation_fraction)
     stratify: Array | None = None
     scored = estimator.scoring is not None  # else the split is scikit-learn's
-    if is_classifier(estimator) and estimator.n_outputs_ == 1:
+    if is_classifier(estimator) and estimator.n_outputs_ == 1 and not estimator._per_step:
         stratify = data.labels == 1
     elif is_classifier(estimator) and scored and can_be_stratified(data.labels, fraction):
         stratify = data.labels

@@ -248,9 +248,10 @@ def _encode_parameter(encoder: Encoder, cls: Any, name: str, value: Any, place: 
 
 def _goes_on(optimizer: Optimizer, estimator: Any) -> bool:
     """Whether `partial_fit` would go on from the optimizer, not start another."""
-    if len(estimator.coefs_) != len(estimator.intercepts_):
-        return False  # which the estimator will say
-    return optimizer.fits(estimator._blocks())
+    try:
+        return optimizer.fits(estimator._blocks())
+    except ValueError:  # the numbers of arrays do not fit each other, which the estimator will say
+        return False
 
 
 def _encode_optimizer(
@@ -387,7 +388,8 @@ def _restore_optimizer(decoder: Decoder, code: Any, estimator: Any) -> Optimizer
     if not _are_slots(slots) or len(slots) != len(optimizer.slots):
         raise ValueError("the optimizer's state does not fit the weights in number or shape")
     try:
-        optimizer.state = [Blocks.from_core(slot, estimator._hidden_layers) for slot in slots]
+        layers = (estimator._hidden_layers, estimator._cell)
+        optimizer.state = [Blocks.from_core(slot, *layers) for slot in slots]
         fits = optimizer.fits(estimator._blocks())
     except ValueError:
         fits = False

@@ -53,12 +53,13 @@ class OnnxMixin:
         Returns
         -------
         onnx.ModelProto
-            Its input is `X` of shape (N, n_features). The outputs of a classifier are `label`, what
-            `predict` gives, of shape (N,) or of multilabel (N, n_labels), int64 or string, and
-            `probabilities` (N, n_classes), what `predict_proba` gives; with the losses 'hinge' and
-            'perceptron' `scores` in its place, what `decision_function` gives. The output of a
-            regressor is `variable` (N, n_outputs). Those of an autoencoder are `code`, what
-            `transform` gives, and `reconstruction` (N, n_features).
+            Its input is `X` of shape (N, n_features), of a recurrent network (N, n_steps,
+            n_features), of whole sequences without padding. The outputs of a classifier are
+            `label`, what `predict` gives, of shape (N,) or of multilabel (N, n_labels), int64 or
+            string, and `probabilities` (N, n_classes), what `predict_proba` gives; with the losses
+            'hinge' and 'perceptron' `scores` in its place, what `decision_function` gives. The
+            output of a regressor is `variable` (N, n_outputs). Those of an autoencoder are `code`,
+            what `transform` gives, and `reconstruction` (N, n_features).
 
         Raises
         ------
@@ -69,7 +70,7 @@ class OnnxMixin:
         ValueError
             The class labels are neither strings nor whole numbers (bool and whole floats are),
             `dtype` is no type of a network, X has another number of features, or the weights are
-            not finite or do not fit each other.
+            not finite or do not fit each other; or a recurrent network has outputs at each step.
         OSError
             The file cannot be written.
 
@@ -87,7 +88,8 @@ class OnnxMixin:
         onnx = package("onnx")
         chosen = _chosen_dtype(network, X, dtype)
         graph, results = network_graph(onnx, network, chosen)
-        inputs: list[Result] = [("X", graph.type(chosen), ["N", network.n_features])]
+        shape: list[str | int] = ["N", *(["n_steps"] if network.cell else []), network.n_features]
+        inputs: list[Result] = [("X", graph.type(chosen), shape)]
         return graph.model(network.name, inputs, results, path)
 
 
@@ -110,9 +112,10 @@ def _chosen_dtype(network: FittedNetwork, X: Any, dtype: Any) -> type[np.floatin
         given = X.shape or given
         if dtype is None:
             dtype = np.float32 if X.dtype == np.float32 else np.float64
-    features = given[1:] if isinstance(given, tuple) else (given,)
+    axes = "n_sequences, n_steps" if network.cell else "n_samples"
+    features = given[axes.count(",") + 1 :] if isinstance(given, tuple) else (given,)
     if X is not None and (features != (n,) or isinstance(given, np.generic)):
-        raise ValueError(f"X must be {n}, or of shape (n_samples, {n}). Got {given!r} instead.")
+        raise ValueError(f"X must be {n}, or of shape ({axes}, {n}). Got {given!r} instead.")
     given = network.dtype if dtype is None else dtype
     found = None
     with suppress(TypeError):  # it names no type at all
@@ -133,17 +136,30 @@ def network_graph(
         code = graph.values(graph.layers("X", encoder.layers), "code", encoder.n_outputs)
         outputs = graph.layers("code", decoder.layers)
         return graph, [code, graph.values(outputs, "reconstruction", decoder.n_outputs)]
-    outputs = graph.layers("X", network.layers)
+    if network.per_step:
+        raise ValueError(
+            "to_onnx writes recurrent networks with one output per sequence. This one has outputs "
+            "at each step."
+        )
+    x, layers = "X", network.layers
+    if network.cell:
+        *recurrent, output = layers
+        states = x
+        for layer in recurrent:
+            states, x = graph.recurrent(states, layer)
+        layers = [output]
+    outputs = graph.layers(x, layers)
     if network.task is Task.REGRESSION:
         return graph, [graph.values(outputs, "variable", network.n_outputs)]
     return graph, _decision(graph, network, outputs)
 
 
 class Graph:
-    """An ONNX graph in the making; its values are named by numbers."""
+    """An ONNX graph in the making; its values are named by numbers, after a prefix of its own."""
 
-    def __init__(self, onnx: Any, dtype: npt.DTypeLike) -> None:
+    def __init__(self, onnx: Any, dtype: npt.DTypeLike, prefix: str = "") -> None:
         self.onnx = onnx
+        self.prefix = prefix
         self.dtype = dtype
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
@@ -186,7 +202,7 @@ class Graph:
     def node(self, op: str, *inputs: Any, output: str = "", **attributes: Any) -> str:
         """A new node's output, which may be given its name; inputs are names or constants."""
         names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
-        output = output or f"{op}_{len(self.nodes)}"
+        output = output or f"{self.prefix}{op}_{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(op, names, [output], **attributes))
         return output
 
@@ -220,7 +236,7 @@ class Graph:
 
     def constant(self, value: Any, dtype: npt.DTypeLike | None = None) -> str:
         """A new constant, of the graph's type or another."""
-        name = f"constant_{len(self.constants)}"
+        name = f"{self.prefix}constant_{len(self.constants)}"
         array = np.asarray(value, self.dtype if dtype is None else dtype)
         self.constants.append(self.onnx.numpy_helper.from_array(array, name))
         return name
@@ -230,6 +246,54 @@ class Graph:
         for layer in layers:
             x = self.activation(self.node("Gemm", x, layer.weight, layer.bias), layer)
         return x
+
+    def recurrent(self, x: str, layer: Layer) -> tuple[str, str]:
+        """A recurrent layer's states after all steps (N, n_steps, n_units), and the last ones."""
+        helper, number = self.onnx.helper, self.type(self.dtype)
+        n_inputs, n = len(layer.weight), layer.n_units
+        last, states, prefix = (f"{name}_{len(self.nodes)}" for name in ("last", "states", "step"))
+        body = Graph(self.onnx, self.dtype, f"{prefix}_")
+        x_t, h = f"{prefix}_x", f"{prefix}_h"
+        state = body.next_state(x_t, h, layer)
+        ends = [body.node("Identity", state) for _ in range(2)]
+        step = helper.make_graph(
+            body.nodes,
+            prefix,
+            [
+                helper.make_tensor_value_info(h, number, ["N", n]),
+                helper.make_tensor_value_info(x_t, number, ["N", n_inputs]),
+            ],
+            [helper.make_tensor_value_info(name, number, ["N", n]) for name in ends],
+            body.constants,
+        )
+        shape = self.node(
+            "Concat", self.node("Shape", x, end=1), self.constant([n], np.int64), axis=0
+        )
+        first = self.node("Expand", np.zeros((1, n)), shape)
+        axes = {"scan_input_axes": [1], "scan_output_axes": [1]}
+        self.nodes.append(
+            helper.make_node(
+                "Scan", [first, x], [last, states], body=step, num_scan_inputs=1, **axes
+            )
+        )
+        return states, last
+
+    def next_state(self, x: str, h: str, layer: Layer) -> str:
+        """What a recurrent layer makes of an input (N, n_inputs) and its state (N, n_units)."""
+        node, n = self.node, layer.n_units
+        assert layer.recurrent is not None
+        if layer.recurrent_bias is None:
+            z = node("Gemm", x, layer.weight, layer.bias)
+            return self.activation(node("Add", z, node("MatMul", h, layer.recurrent)), layer)
+        parts = [slice(i * n, (i + 1) * n) for i in range(3)]
+        inputs = [node("Gemm", x, layer.weight[:, part], layer.bias[part]) for part in parts]
+        contexts = [
+            node("Gemm", h, layer.recurrent[:, part], layer.recurrent_bias[part]) for part in parts
+        ]
+        reset, update = (node("Sigmoid", node("Add", inputs[i], contexts[i])) for i in range(2))
+        candidate = self.activation(node("Add", inputs[2], node("Mul", reset, contexts[2])), layer)
+        kept = node("Mul", update, node("Sub", h, candidate))
+        return node("Add", candidate, kept)
 
     def activation(self, z: str, layer: Layer) -> str:
         """What comes after Gemm; of operators that onnxruntime has for both float types."""

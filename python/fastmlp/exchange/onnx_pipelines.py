@@ -133,6 +133,11 @@ def _refuse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> 
 def _step(model: Any) -> FittedNetwork:
     """What a network does among other steps: an autoencoder transforms."""
     network: FittedNetwork = model._fitted_network()
+    if network.cell:
+        raise ValueError(
+            f"A {network.name} among other steps has no ONNX model. to_onnx of the {network.name} "
+            "alone."
+        )
     return network.halves()[0] if network.task is Task.RECONSTRUCTION else network
 
 

@@ -1,9 +1,11 @@
-"""The activations as PyTorch's modules, and those that it lacks. Imported only by `to_torch`."""
+"""Activations and recurrent layers as PyTorch's modules. Imported only by `to_torch`."""
 
 from typing import Any
 
 import torch
 from torch import nn
+
+from fastmlp.exchange.values import Layer
 
 
 class Swish(nn.Module):
@@ -92,3 +94,62 @@ def activation(name: str, parameter: Any, pieces: int) -> nn.Module:
         case "maxout":
             return Maxout(pieces)
     raise NotImplementedError(f"to_torch does not know the activation {name!r}.")
+
+
+class Recurrent(nn.Module):
+    """Recurrent layers, one above the other, and dense ones after their last step or all."""
+
+    def __init__(self, layers: list[nn.Module], output: nn.Module, *, per_step: bool) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.output = output
+        self.per_step = per_step
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """The outputs; `lengths` are those of sequences that are padded, with zeros."""
+        for layer in self.layers:
+            x, _ = layer(x)
+        if not self.per_step:
+            x = x[:, -1] if lengths is None else x[torch.arange(len(x)), lengths - 1]
+        outputs: torch.Tensor = self.output(x)
+        return outputs
+
+    def extra_repr(self) -> str:
+        """What a printed module says of its parameters."""
+        return f"per_step={self.per_step}"
+
+
+def recurrent(layer: Layer, cell: str) -> nn.Module:
+    """The module of a recurrent layer.
+
+    Raises
+    ------
+    ValueError
+        PyTorch has none with this activation.
+    """
+    known = {"elman": ("tanh", "relu"), "gru": ("tanh",)}[cell]
+    if layer.activation not in known:
+        raise ValueError(
+            f"PyTorch's recurrent layers have the activations {', '.join(map(repr, known))} with "
+            f"cell={cell!r}. Got {layer.activation!r}."
+        )
+    assert layer.recurrent is not None
+    options: dict[str, Any] = {"batch_first": True, "device": "meta"}
+    sizes = layer.weight.shape[0], layer.n_units
+    module: nn.RNNBase = (
+        nn.GRU(*sizes, **options)
+        if cell == "gru"
+        else nn.RNN(*sizes, nonlinearity=layer.activation, **options)
+    )
+    # an Elman layer has one bias, and PyTorch two that are added
+    second = torch.zeros(layer.n_units, dtype=torch.tensor(layer.bias).dtype)
+    if layer.recurrent_bias is not None:
+        second = torch.tensor(layer.recurrent_bias)
+    for name, values in {
+        "weight_ih_l0": torch.tensor(layer.weight.T),
+        "weight_hh_l0": torch.tensor(layer.recurrent.T),
+        "bias_ih_l0": torch.tensor(layer.bias),
+        "bias_hh_l0": second,
+    }.items():
+        setattr(module, name, nn.Parameter(values))
+    return module

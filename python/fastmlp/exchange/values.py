@@ -30,6 +30,11 @@ class Layer(NamedTuple):
         A hidden layer's, or the link of the output layer.
     parameter : float, or ndarray of shape (n_units,) of 'prelu'
     pieces : int
+    recurrent : ndarray of shape (n_units, n_units or 3 * n_units), or None
+        The weights of the layer's own outputs one step earlier; in a 'gru' those of the gates r, z
+        and of n side by side, as in `weight` and `bias`.
+    recurrent_bias : ndarray of shape (3 * n_units,), or None
+        Of a 'gru'.
     """
 
     weight: Array
@@ -37,6 +42,24 @@ class Layer(NamedTuple):
     activation: str
     parameter: Any
     pieces: int
+    recurrent: Array | None = None
+    recurrent_bias: Array | None = None
+
+    @property
+    def n_units(self) -> int:
+        """The layer's outputs."""
+        if self.recurrent is not None:
+            return len(self.recurrent)
+        return len(self.bias) // self.pieces
+
+    def astype(self, dtype: npt.DTypeLike) -> "Layer":
+        """The layer with parameters of this type."""
+        arrays: dict[str, Any] = {
+            name: value.astype(dtype)
+            for name, value in self._asdict().items()
+            if isinstance(value, np.ndarray)
+        }
+        return self._replace(**arrays)
 
 
 class FittedNetwork(NamedTuple):
@@ -54,6 +77,10 @@ class FittedNetwork(NamedTuple):
         Whether the outputs are compared with 0 and are not probabilities.
     is_normalised : bool
         Whether the outputs are divided by their sum.
+    cell : {'', 'elman', 'gru'}
+        What the hidden layers are: dense, or recurrent.
+    per_step : bool
+        Whether there are outputs at each step of a sequence, not after the last one alone.
     """
 
     name: str
@@ -62,20 +89,12 @@ class FittedNetwork(NamedTuple):
     classes: Array | None = None
     has_margins: bool = False
     is_normalised: bool = False
+    cell: str = ""
+    per_step: bool = False
 
     def astype(self, dtype: npt.DTypeLike) -> "FittedNetwork":
         """The network with parameters of this type."""
-        layers = [
-            layer._replace(
-                weight=layer.weight.astype(dtype),
-                bias=layer.bias.astype(dtype),
-                parameter=np.asarray(layer.parameter, dtype)
-                if isinstance(layer.parameter, np.ndarray)
-                else layer.parameter,
-            )
-            for layer in self.layers
-        ]
-        return self._replace(layers=layers)
+        return self._replace(layers=[layer.astype(dtype) for layer in self.layers])
 
     def halves(self) -> "tuple[FittedNetwork, FittedNetwork]":
         """The encoder and the decoder of an autoencoder, each as a network of its own."""

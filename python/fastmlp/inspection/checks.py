@@ -27,8 +27,10 @@ def check_kind(estimator: Any, *kinds: type) -> None:
         )
 
 
-def fitted_network(estimator: Any) -> Any:
-    """A copy of a fitted MLPClassifier or MLPRegressor, which later changes do not reach.
+def fitted_network(estimator: Any, *kinds: type) -> Any:
+    """A copy of a fitted network of one of some classes, which later changes do not reach.
+
+    Without classes it must be an MLPClassifier or MLPRegressor.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def fitted_network(estimator: Any) -> Any:
     ValueError
         It is not fitted (`NotFittedError`), or has a parameter outside of what is allowed.
     """
-    check_kind(estimator, MLPClassifier, MLPRegressor)
+    check_kind(estimator, *(kinds or (MLPClassifier, MLPRegressor)))
     check_is_fitted(estimator)
     check_parameters(estimator)
     return snapshot(estimator)

@@ -141,7 +141,7 @@ def _first_blocks(estimator: Any, dtype: npt.DTypeLike) -> Blocks:
     e = estimator
     seed = e.random_state if isinstance(e.random_state, Integral) else 0
     activation = e.activation if isinstance(e.activation, str) else ""
-    architecture = architecture_of(e, e.n_features_in_)
+    architecture = architecture_of(e)
     return initial_blocks(architecture, e.init, dtype, random_generator(seed), activation)
 
 

@@ -9,6 +9,8 @@ from fastmlp.core.network import Blocks
 from fastmlp.core.rules import integer
 from fastmlp.core.typing import Array
 from fastmlp.estimators.classifier import MLPClassifier
+from fastmlp.estimators.recurrent_classifier import RNNClassifier
+from fastmlp.estimators.recurrent_regressor import RNNRegressor
 from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.inspection.checks import check_parameter, fitted_network
 
@@ -18,7 +20,7 @@ _STEPS = (1e-5, 1e-6, 1e-4, 1e-7)
 
 
 def check_gradients(
-    estimator: MLPClassifier | MLPRegressor,
+    estimator: MLPClassifier | MLPRegressor | RNNClassifier | RNNRegressor,
     X: Any,
     y: Any,
     sample_weight: Any = None,
@@ -34,7 +36,7 @@ def check_gradients(
 
     Parameters
     ----------
-    estimator : MLPClassifier or MLPRegressor
+    estimator : MLPClassifier, MLPRegressor, RNNClassifier or RNNRegressor
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The samples.
@@ -50,8 +52,8 @@ def check_gradients(
     -------
     dict of str to float
         For each block of parameters, ``'coefs_[0]'``, ``'intercepts_[0]'``, ...,
-        ``'activation_slopes_[0]'``, the largest difference between the two gradients, relative to
-        the block's largest derivative.
+        ``'activation_slopes_[0]'``, ..., ``'recurrent_coefs_[0]'``, ..., the largest difference
+        between the two gradients, relative to the block's largest derivative.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def check_gradients(
     >>> max(check_gradients(clf, X, y).values()) < 1e-6
     True
     """
-    fitted = fitted_network(estimator)
+    fitted = fitted_network(estimator, MLPClassifier, MLPRegressor, RNNClassifier, RNNRegressor)
     check_parameter("max_parameters", max_parameters, integer(1))
     differentiate, blocks = fitted._differentiable(X, y, sample_weight, np.float64)
     gradient = differentiate(blocks)[1]
@@ -89,12 +91,17 @@ def _named(blocks: Blocks) -> list[tuple[str, Array]]:
         for i, layer in enumerate(zip(blocks.weights, blocks.biases, strict=True))
         for kind, array in zip(("coefs", "intercepts"), layer, strict=True)
     ]
-    named += [
-        (f"activation_slopes_[{i}]", slope)
-        for i, slope in enumerate(blocks.slopes)
-        if slope is not None
+    further = {
+        "activation_slopes_": blocks.slopes,
+        "recurrent_coefs_": blocks.recurrent,
+        "recurrent_intercepts_": blocks.recurrent_biases,
+    }
+    return named + [
+        (f"{kind}[{i}]", array)
+        for kind, arrays in further.items()
+        for i, array in enumerate(arrays)
+        if array is not None
     ]
-    return named
 
 
 def _largest_error(

@@ -3,20 +3,33 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
+import numpy as np
+
 from fastmlp.core.typing import Array
 from fastmlp.estimators.adaline import Adaline
 from fastmlp.estimators.autoencoder import MLPAutoencoder
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.perceptron import Perceptron
+from fastmlp.estimators.recurrent_classifier import RNNClassifier
+from fastmlp.estimators.recurrent_regressor import RNNRegressor
 from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.exchange.values import FittedNetwork
 from fastmlp.inspection.checks import check_kind, last_step, network_input
 from fastmlp.inspection.style import NEUTRAL, check_plot_support
 from fastmlp.views.colours import BIAS, colour_of
-from fastmlp.views.layout import RADIUS, Drawing, draw_network
+from fastmlp.views.layout import LOOP, RADIUS, Drawing, Line, Loop, draw_network
 
 _POINTS_PER_INCH = 72
 _TITLE = 30
+_DRAWN = (
+    MLPClassifier,
+    MLPRegressor,
+    MLPAutoencoder,
+    RNNClassifier,
+    RNNRegressor,
+    Perceptron,
+    Adaline,
+)
 
 
 class NetworkDisplay:
@@ -25,7 +38,9 @@ class NetworkDisplay:
     Lines of positive weights are blue, those of negative ones orange and dashed; the larger a
     weight beside the others of its layer, the wider. Biases are the weights of a grey unit that is
     always 1. Of more than 16 units in a layer the first ones and the last are drawn, likewise of
-    more than 8 layers. Of a maxout unit's weights for one input the largest is drawn.
+    more than 8 layers. Of a maxout unit's weights for one input the largest is drawn. Recurrent
+    units have loops: the weights of their own last outputs. Those of the others in the layer, and
+    the gates of a 'gru', are not drawn.
 
     It is recommended to use `from_estimator` to create a display. All parameters are stored as
     attributes.
@@ -105,10 +120,12 @@ class NetworkDisplay:
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor, MLPAutoencoder, Perceptron, Adaline or Pipeline
+        estimator : MLPClassifier, MLPRegressor, MLPAutoencoder, RNNClassifier, RNNRegressor, \
+                Perceptron, Adaline or Pipeline
             A fitted network, or a Pipeline that ends with one.
         X : {array-like, sparse matrix} of shape (1, n_features) or None, default=None
-            A sample, whose values units and lines then show.
+            A sample, whose values units and lines then show; of a recurrent network a sequence, of
+            which they show the last step.
         ax : matplotlib Axes, default=None
             Axes to draw on; None: those of a new figure.
         name : str or None, default=None
@@ -147,7 +164,7 @@ class NetworkDisplay:
         """
         check_plot_support(f"{cls.__name__}.from_estimator")
         network = last_step(estimator)
-        check_kind(network, MLPClassifier, MLPRegressor, MLPAutoencoder, Perceptron, Adaline)
+        check_kind(network, *_DRAWN)
         display = cls(
             network._fitted_network(),
             feature_names=getattr(network, "feature_names_in_", None),
@@ -235,17 +252,27 @@ def _paint_lines(ax: Any, drawing: Drawing, points: float, options: dict[str, An
     from matplotlib.collections import LineCollection
 
     collections = []
-    for sign in sorted({line.sign for line in drawing.lines}):
-        lines = [line for line in drawing.lines if line.sign == sign]
+    drawn: list[Line | Loop] = [*drawing.lines, *drawing.loops]
+    for sign in sorted({line.sign for line in drawn}):
+        lines = [line for line in drawn if line.sign == sign]
         look = {
             "colors": colour_of(sign),
             "linewidths": [line.width * points for line in lines],
             "linestyles": "dashed" if sign < 0 else "solid",
             "zorder": 1,
         }
-        ends = [[(line.start.x, line.start.y), (line.end.x, line.end.y)] for line in lines]
-        collections.append(ax.add_collection(LineCollection(ends, **{**look, **options})))
+        paths = [_path(line) for line in lines]
+        collections.append(ax.add_collection(LineCollection(paths, **{**look, **options})))
     return collections
+
+
+def _path(line: Line | Loop) -> Any:
+    """The points of a line, or of a circle of which the unit's own hides the rest."""
+    if isinstance(line, Line):
+        return [(line.start.x, line.start.y), (line.end.x, line.end.y)]
+    angles = np.linspace(0, 2 * np.pi, 33)
+    centre = line.unit.x, line.unit.y - RADIUS
+    return centre + LOOP * np.stack([np.sin(angles), np.cos(angles)], axis=1)
 
 
 def _paint_units(ax: Any, drawing: Drawing, points: float, options: dict[str, Any]) -> list[Any]:

@@ -332,7 +332,7 @@ class FirstOrderTraining(Training):
         ):
             raise ValueError("it was not made by a training of this kind")
         for slot, arrays in zip(self.slots, state["slots"], strict=True):
-            self.network.write(Blocks.from_core(arrays, self.network.hidden), slot)
+            self.network.write(Blocks.from_core(arrays, *self.network.layers), slot)
         self.began -= state["seconds"]
         self._restore_progress(state)
 
@@ -356,7 +356,7 @@ class FirstOrderTraining(Training):
             setattr(self.estimator, name, value)
         self.patience = self._patience()
         if progress["best"] is not None:
-            self.best_blocks = Blocks.from_core(progress["best"], self.network.hidden)
+            self.best_blocks = Blocks.from_core(progress["best"], *self.network.layers)
         optimizer, schedule = self.optimizer, self.optimizer.schedule
         optimizer.steps = progress["steps"]
         schedule.epoch, schedule.reduced_rate, schedule.bad_epochs = progress["schedule"]

@@ -11,8 +11,9 @@ from fastmlp.core.typing import Array
 from fastmlp.exchange.values import FittedNetwork, Layer
 
 RADIUS = 13
+LOOP = 6  # the radius of the arcs above recurrent units
 _COLUMN, _WIDE_COLUMN, _ROW = 100, 180, 36  # from unit to unit
-_MARGIN, _CAPTION = 24, 24
+_MARGIN, _CAPTION, _CAPTION_LINE = 24, 24, 13
 _MOST_COLUMNS = 8
 _MOST_LABELLED = 3  # units of a layer whose lines have numbers: of more these would overlap
 _LABEL_WIDTH = 120
@@ -31,6 +32,14 @@ class Line(NamedTuple):
 
     start: Circle
     end: Circle
+    sign: float
+    width: float
+
+
+class Loop(NamedTuple):
+    """The weight of a unit's own last output: an arc from its circle back to it."""
+
+    unit: Circle
     sign: float
     width: float
 
@@ -58,6 +67,7 @@ class Drawing(NamedTuple):
     lines: list[Line]
     circles: list[Circle]
     texts: list[Text]
+    loops: list[Loop]
 
 
 class _Column(NamedTuple):
@@ -84,6 +94,8 @@ def draw_network(
 ) -> Drawing:
     """Lay a network out, layers side by side; of large ones the first units and the last.
 
+    Units of a recurrent layer have loops; the lines into those of a 'gru' are without its gates.
+
     Parameters
     ----------
     network : FittedNetwork
@@ -103,8 +115,8 @@ def draw_network(
     -------
     Drawing
     """
-    layers = network.layers
-    sizes = [network.n_features, *(len(layer.bias) // layer.pieces for layer in layers)]
+    layers = [_without_gates(layer) for layer in network.layers]
+    sizes = [network.n_features, *(layer.n_units for layer in layers)]
     shown = _some(len(sizes), _MOST_COLUMNS)
     units = [[] if layer is None else _some(sizes[layer], max_units) for layer in shown]
     left = _labels(feature_names, network.n_features, "x", units[0])
@@ -116,7 +128,7 @@ def draw_network(
     column_width = _COLUMN if weight_texts is None else _WIDE_COLUMN
     x = [_MARGIN + _width(left) + column_width * i for i in range(len(shown))]
     height = _MARGIN + n_rows * _ROW
-    columns, lines, texts = {}, [], []
+    columns, lines, texts, loops = {}, [], [], []
     for place, layer, rows in zip(x, shown, units, strict=True):
         if layer is None:
             texts.append(Text(place, height / 2, "…", size=14))
@@ -124,6 +136,7 @@ def draw_network(
         columns[layer], dots = _column(place, height, rows, layer != len(layers))
         texts += dots
         texts += _captions(place, height, layer, sizes[layer], layers)
+        loops += _loops(columns[layer], layers[layer - 1]) if layer else []
         if values is not None:
             texts += _numbers(columns[layer], values[layer])
     for before, after in pairwise(sorted(columns)):
@@ -138,7 +151,9 @@ def draw_network(
     texts += _beside(columns[0], left, -1) + _beside(columns[len(layers)], right, 1)
     circles = [circle for column in columns.values() for circle in column.sources]
     title = f"{network.name}: {'-'.join(map(str, sizes))}"
-    return Drawing(title, x[-1] + _width(right) + _MARGIN, height + _CAPTION, lines, circles, texts)
+    width = x[-1] + _width(right) + _MARGIN
+    captions = _CAPTION + (_CAPTION_LINE if loops else 0)
+    return Drawing(title, width, height + captions, lines, circles, texts, loops)
 
 
 def _some(n: int, most: int) -> list[Any]:
@@ -165,11 +180,13 @@ def _column(
 def _captions(x: float, y: float, layer: int, n: int, layers: Sequence[Layer]) -> list[Text]:
     """What stands below a layer: which it is, how many units it has, and their activation."""
     if layer == 0:
-        words = "input", f"{n:,}"
+        words = ["input", f"{n:,}"]
     else:
         name = "output" if layer == len(layers) else f"hidden {layer - 1}"
-        words = name, f"{n:,} {layers[layer - 1].activation}"
-    return [Text(x, y + 13 * i, word) for i, word in enumerate(words)]
+        words = [name, f"{n:,} {layers[layer - 1].activation}"]
+        if layers[layer - 1].recurrent is not None:
+            words.append(f"context of {n:,}")
+    return [Text(x, y + _CAPTION_LINE * i, word) for i, word in enumerate(words)]
 
 
 def _numbers(column: _Column, values: Array) -> list[Text]:
@@ -212,7 +229,7 @@ def _carried(layer: Layer, before: _Column, after: _Column, inputs: Array | None
     Of the pieces of a maxout unit the one that is the largest; not knowing the inputs, of each
     weight the piece with the largest.
     """
-    n = len(layer.bias) // layer.pieces
+    n = layer.n_units
     weight = layer.weight.reshape(-1, layer.pieces, n)[:, :, after.units]
     bias = layer.bias.reshape(layer.pieces, n)[:, after.units]
     shown = np.concatenate([weight[before.units], bias[np.newaxis]])
@@ -225,10 +242,34 @@ def _carried(layer: Layer, before: _Column, after: _Column, inputs: Array | None
     return np.take_along_axis(shown, piece[:, np.newaxis], axis=1)[:, 0]
 
 
+def _without_gates(layer: Layer) -> Layer:
+    """A recurrent layer with what its units are made of alone: of a 'gru' the last of three."""
+    if layer.recurrent is None:
+        return layer
+    n = layer.n_units
+    return layer._replace(
+        weight=layer.weight[:, -n:], bias=layer.bias[-n:], recurrent=layer.recurrent[:, -n:]
+    )
+
+
+def _loops(column: _Column, layer: Layer) -> list[Loop]:
+    """The weights of units' own last outputs, as wide as lines of their size beside all weights."""
+    if layer.recurrent is None:
+        return []
+    own = np.diag(layer.recurrent)[column.units]
+    widths = _widths(own, np.abs(layer.recurrent).max())
+    pairs = zip(column.circles, own, widths, strict=True)
+    return [Loop(circle, float(np.sign(w)), float(width)) for circle, w, width in pairs]
+
+
+def _widths(numbers: Array, largest: float) -> Array:
+    """The width of lines: one of five, by the largest number of them."""
+    return np.asarray((0.4 + 0.5 * np.round(4 * np.abs(numbers) / (largest or 1.0))).round(1))
+
+
 def _lines(before: _Column, after: _Column, carried: Array) -> list[Line]:
     """A line for each number; its width is one of five, by the largest of them."""
-    shares = np.abs(carried) / (np.abs(carried).max() or 1.0)
-    widths = (0.4 + 0.5 * np.round(4 * shares)).round(1)
+    widths = _widths(carried, np.abs(carried).max())
     return [
         Line(start, end, float(np.sign(carried[i, j])), float(widths[i, j]))
         for i, start in enumerate(before.sources)

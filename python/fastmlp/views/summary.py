@@ -27,8 +27,9 @@ class LayerSummary:
         The share of the layer's outputs that training drops.
     n_parameters : int
         Weights, biases, and slopes of 'prelu'. A maxout unit has weights and biases for each piece.
+        A recurrent layer's are also those from its own last outputs.
     multiply_adds : int
-        For one row: as many as weights.
+        For one row, or one step of a sequence: as many as weights.
     """
 
     name: str
@@ -66,9 +67,11 @@ class NetworkSummary:
     memory : int
         Bytes of the parameters.
     multiply_adds : int
-        For the prediction of one row.
+        For the prediction of one row, or of one step of a sequence.
     steps_per_epoch : int or None
         Mini-batches in an epoch of the last fit; None of a solver without them.
+    cell : str
+        The kind of the hidden layers of a recurrent network, '' of others.
 
     Examples
     --------
@@ -88,6 +91,7 @@ class NetworkSummary:
     memory: int
     multiply_adds: int
     steps_per_epoch: int | None = None
+    cell: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as plain values.
@@ -112,16 +116,17 @@ class NetworkSummary:
 
     def _title(self) -> str:
         units = "-".join(str(layer.shape[-1]) for layer in self.layers)
-        return f"{self.name}: {units}, {self.dtype}"
+        return ", ".join([f"{self.name}: {units}", *filter(None, [self.cell]), self.dtype])
 
     def _totals(self) -> str:
         totals = [
             f"{self.n_parameters:,} parameters in {self.memory:,} bytes",
-            f"{self.multiply_adds:,} multiply-adds per row",
+            f"{self.multiply_adds:,} multiply-adds per {'step' if self.cell else 'row'}",
         ]
         if self.steps_per_epoch is not None:
-            s = "" if self.steps_per_epoch == 1 else "s"
-            totals.append(f"{self.steps_per_epoch:,} step{s} per epoch")
+            s = "" if self.steps_per_epoch == 1 else "es" if self.cell else "s"
+            what = "batch" if self.cell else "step"
+            totals.append(f"{self.steps_per_epoch:,} {what}{s} per epoch")
         return ", ".join(totals) + "."
 
 
@@ -200,7 +205,8 @@ def summarise(
         raise ValueError(f"dropout={list(dropout)} does not fit the {n - 1} hidden layers.")
     layers = [LayerSummary("input", (network.n_features,), None, float(dropout[0]), 0, 0)]
     for i, (layer, rate) in enumerate(zip(network.layers, [*dropout[1:], 0.0], strict=True), 1):
-        n_inputs, n_units = len(layer.weight), len(layer.bias) // layer.pieces
+        n_inputs, n_units = len(layer.weight), layer.n_units
+        recurrent = [a for a in (layer.recurrent, layer.recurrent_bias) if a is not None]
         slopes = n_units if layer.activation == "prelu" else 0
         layers.append(
             LayerSummary(
@@ -208,8 +214,8 @@ def summarise(
                 (n_inputs, n_units),
                 layer.activation,
                 float(rate),
-                layer.weight.size + layer.bias.size + slopes,
-                layer.weight.size,
+                layer.weight.size + layer.bias.size + slopes + sum(a.size for a in recurrent),
+                layer.weight.size + sum(a.size for a in recurrent[:1]),
             )
         )
     n_parameters = sum(layer.n_parameters for layer in layers)
@@ -221,4 +227,5 @@ def summarise(
         memory=n_parameters * network.layers[0].weight.itemsize,
         multiply_adds=sum(layer.multiply_adds for layer in layers),
         steps_per_epoch=steps_per_epoch,
+        cell=network.cell,
     )

@@ -8,7 +8,7 @@ from typing import Any
 from fastmlp.core.typing import Array
 from fastmlp.exchange.values import FittedNetwork
 from fastmlp.views.colours import BIAS, NEUTRAL, colour_of
-from fastmlp.views.layout import RADIUS, Circle, Drawing, Line, Text, draw_network
+from fastmlp.views.layout import LOOP, RADIUS, Circle, Drawing, Line, Loop, Text, draw_network
 
 # a ground of its own: the page's may be dark
 _SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" \
@@ -27,6 +27,8 @@ def network_svg(
 
     Units are circles, weights lines: blue ones positive, orange and dashed ones negative, the wider
     the larger beside the others of the layer. Biases are the weights of a unit that is always 1.
+    Recurrent units have loops: the weights of their own last outputs. Those of the others in the
+    layer, and the gates of a 'gru', are not drawn.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def network_svg(
 def _paint(drawing: Drawing) -> str:
     """The drawing as an element <svg>."""
     head = _SVG.format(width=drawing.width, height=drawing.height, title=escape(drawing.title))
-    parts = [head, _lines(drawing.lines), f'<g stroke="{NEUTRAL}">']
+    parts = [head, _lines(drawing.lines), *map(_loop, drawing.loops), f'<g stroke="{NEUTRAL}">']
     parts += [_circle(circle) for circle in drawing.circles]
     parts.append("</g>")
     parts += [_text(text) for text in drawing.texts]
@@ -76,10 +78,20 @@ def _lines(lines: Sequence[Line]) -> str:
         paths[line.sign, line.width].append(f"M{x:g} {y:g}L{to_x:g} {to_y:g}")
     parts = []
     for (sign, width), moves in sorted(paths.items()):
-        dashes = ' stroke-dasharray="4 2"' if sign < 0 else ""
-        stroke = f'stroke="{colour_of(sign)}" stroke-width="{width:g}"{dashes}'
-        parts.append(f'<path d="{"".join(moves)}" {stroke}/>')
+        parts.append(f'<path d="{"".join(moves)}" {_stroke(sign, width)}/>')
     return "".join(parts)
+
+
+def _stroke(sign: float, width: float) -> str:
+    dashes = ' stroke-dasharray="4 2"' if sign < 0 else ""
+    return f'stroke="{colour_of(sign)}" stroke-width="{width:g}"{dashes}'
+
+
+def _loop(loop: Loop) -> str:
+    """An arc above the unit, most of a circle: its ends are behind that of the unit."""
+    x, y = loop.unit.x, loop.unit.y - RADIUS
+    arc = f"M{x - LOOP:g} {y + 2:g}A{LOOP:g} {LOOP:g} 0 1 1 {x + LOOP:g} {y + 2:g}"
+    return f'<path d="{arc}" fill="none" {_stroke(loop.sign, loop.width)}/>'
 
 
 def _circle(circle: Circle) -> str:
