@@ -10,10 +10,16 @@ from fastmlp.core.native import _native
 from fastmlp.core.network import Blocks
 from fastmlp.core.rules import check_parameters
 from fastmlp.core.threads import n_threads
-from fastmlp.core.typing import Array
+from fastmlp.core.typing import Array, HiddenLayer
 from fastmlp.estimators.base import Labels, snapshot
 from fastmlp.estimators.parameters import MLP_PARAMETERS
-from fastmlp.estimators.setup import architecture_of, draw_dropout_seed, solver_rule
+from fastmlp.estimators.scoring import mean_loss
+from fastmlp.estimators.setup import (
+    architecture_of,
+    draw_dropout_seed,
+    layer_sizes,
+    solver_rule,
+)
 from fastmlp.estimators.validation import ValidationInput, validation_on
 from fastmlp.training.checkpoint import Checkpoint
 from fastmlp.training.data import Validation
@@ -226,6 +232,43 @@ class TrainingSession:
 
     # --- a look at the network -------------------------------------------------------------------
 
+    @property
+    def epoch(self) -> int:
+        """Epochs made since the first weights."""
+        return int(self._worker.n_iter_)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last epoch; nan before the first."""
+        rates = self._worker.learning_rate_curve_
+        return float(rates[-1]) if rates else float("nan")
+
+    @property
+    def layers(self) -> list[HiddenLayer]:
+        """The hidden layers as the core knows them."""
+        return list(self._worker._hidden_layers)
+
+    @property
+    def units(self) -> list[int]:
+        """The units of the hidden layers."""
+        return layer_sizes(self._worker)
+
+    @property
+    def loss_name(self) -> str:
+        """The core's name of the loss."""
+        return str(self._worker._trained_loss)
+
+    @property
+    def last_validation(self) -> float:
+        """The last score on the rows set aside."""
+        return float(self._worker.validation_scores_[-1])
+
+    def best_validation(self) -> tuple[int, float]:
+        """Return the epoch of the best score on the rows set aside, and that score."""
+        scores = self._worker.validation_scores_
+        best = int(np.nanargmax(scores)) if np.isfinite(scores).any() else len(scores) - 1
+        return best + 1, float(scores[best])
+
     def activations(self, X: Any, *, dtype: Any = None) -> list[Array]:
         """Compute the outputs of all layers, in one pass.
 
@@ -276,6 +319,11 @@ class TrainingSession:
         """Compute accuracy or R2, and the mean loss without penalties."""
         return samples.score(self._training.blocks())
 
+    def loss(self, samples: Validation) -> float:
+        """Compute the mean loss without penalties."""
+        worker, blocks = self._worker, self._training.blocks()
+        return mean_loss(worker, blocks, worker._hidden_layers, samples.data.samples)
+
     def fitted(self) -> Any:
         """Return an estimator fitted by the epochs so far, which does not change any more.
 
@@ -322,6 +370,14 @@ class TrainingSession:
             "parameters": {name: getattr(self._worker, name) for name in CHANGEABLE},
             "has_ended": self.has_ended,
         }
+
+    @property
+    def snapshot_bytes(self) -> int:
+        """About how much memory a snapshot takes."""
+        training = self._training
+        parameters = training.best_blocks.in_core_order()
+        arrays = sum(array.nbytes for array in parameters) * (len(training.slots) + 1)
+        return arrays + training.permutation.nbytes + 8192
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Go back to a snapshot, or forth again unless training went on from an earlier one.
