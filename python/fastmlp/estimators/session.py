@@ -371,6 +371,10 @@ class TrainingSession:
             "has_ended": self.has_ended,
         }
 
+    def blocks_of(self, snapshot: dict[str, Any]) -> Blocks:
+        """Return the parameters that a snapshot holds."""
+        return Blocks.from_core(snapshot["slots"][0], self._training.network.hidden)
+
     @property
     def snapshot_bytes(self) -> int:
         """About how much memory a snapshot takes."""
@@ -394,4 +398,3 @@ class TrainingSession:
         }
         self._training.restore(state)
         self._training.optimizer.options = options
-

@@ -6,13 +6,19 @@ which is sent as JSON, or bytes. A `StateError` says which field of a request is
 
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from fastmlp.core.rules import any_of, boolean, each, integer, nothing, option, real
 from fastmlp.estimators.session import CHANGEABLE
-from fastmlp.playground import frames
-from fastmlp.playground.datasets import FEATURES, PLANE_SETS
+from fastmlp.playground import digits, frames, missions, views
+from fastmlp.playground.datasets import FEATURES, PLANE_SETS, make_points
+from fastmlp.playground.export import NoCode, fastmlp_code, sklearn_code
 from fastmlp.playground.live import LiveNetwork
+from fastmlp.playground.presets import PRESETS
 from fastmlp.playground.sessions import Session, Sessions
 from fastmlp.playground.state import (
     ESTIMATORS,
@@ -27,6 +33,18 @@ from fastmlp.playground.state import (
 )
 
 Answer = dict[str, Any] | bytes
+
+# the fields of a state's network that belong to a schedule
+SCHEDULE_FIELDS = {
+    "constant": [],
+    "invscaling": ["power_t"],
+    "adaptive": ["tol", "n_iter_no_change"],
+    "cosine": ["learning_rate_period", "learning_rate_period_mult", "learning_rate_min"],
+    "one_cycle": ["max_iter", "learning_rate_min"],
+    "step": ["learning_rate_period", "learning_rate_decay", "learning_rate_min"],
+    "exponential": ["learning_rate_decay", "learning_rate_min"],
+    "plateau": ["learning_rate_period", "learning_rate_decay", "learning_rate_min", "tol"],
+}
 
 _BUDGET = any_of(real(0, brackets="()"), nothing)
 
@@ -52,6 +70,8 @@ def hello(sessions: Sessions, request: dict[str, Any]) -> Answer:
         "limits": LIMITS,
         "table": own and own.describe(),
         "state": first_state(own),
+        "missions": missions.describe(),
+        "presets": PRESETS,
     }
     return answer
 
@@ -69,8 +89,16 @@ def _sets(own: Any) -> list[dict[str, Any]]:
     if own is not None:
         sets.append({"name": "table", "title": own.name, "task": own.task})
     for each_set in sets:
-        each_set["network"] = SUGGESTED.get(str(each_set["name"]), {})
+        name = str(each_set["name"])
+        each_set["network"] = SUGGESTED.get(name, {})
+        each_set["preview"] = _preview(name) if name in PLANE_SETS else []
     return sets
+
+
+def _preview(name: str) -> list[list[float]]:
+    """Some points of a set, [x, y, target] each, for a small picture of it."""
+    made = make_points(name, 60, 0.0, 1.0, 2, 0, [])
+    return np.column_stack([made.X_train, made.y_train]).round(2).tolist()
 
 
 def _choices() -> dict[str, Any]:
@@ -81,7 +109,10 @@ def _choices() -> dict[str, Any]:
     choices["activation"].remove("silu")  # another name of 'swish'
     choices["activation"] = list(dict.fromkeys(choices["activation"]))
     choices["solver"].remove("lbfgs")
-    choices["loss"] = {task: list(e._parameters["loss"].rule.names) for task, e in ESTIMATORS.items()}
+    choices["schedule_fields"] = SCHEDULE_FIELDS
+    choices["loss"] = {
+        task: list(e._parameters["loss"].rule.names) for task, e in ESTIMATORS.items()
+    }
     return choices
 
 
@@ -149,7 +180,9 @@ def _advance(
     check_field(reset, boolean, "reset")
     began_anew = False
     if place == len(session.networks):
-        session.networks.append(LiveNetwork(asked.get("state", first_state(session.own)), session.own))
+        session.networks.append(
+            LiveNetwork(asked.get("state", first_state(session.own)), session.own)
+        )
         began_anew = True
     live = session.networks[place]
     if not began_anew and "state" in asked:
@@ -161,7 +194,9 @@ def _advance(
         live.back(asked["back"])
     if asked.get("weight") is not None:
         live.set_weight(*_weight(asked["weight"]))
-    return {"made": live.train(epochs, seconds), "reset": began_anew}
+    made = live.train(epochs, seconds)
+    session.progress.watch(live)
+    return {"made": made, "reset": began_anew}
 
 
 def _weight(given: Any) -> tuple[int, int | None, int, float]:
@@ -189,9 +224,103 @@ def find_network(session: Session, request: dict[str, Any]) -> LiveNetwork:
     return session.networks[place]
 
 
+# --- closer looks --------------------------------------------------------------------------------
+
+
+def step(session: Session, request: dict[str, Any]) -> Answer:
+    """Show the next step of training on one row: one to train on, or a point of the picture."""
+    check_fields(request, ("session", "network", "row", "x", "target"), "step")
+    live = find_network(session, request)
+    problem = live.problem
+    if request.get("row") is not None:
+        n = len(problem.y_train)
+        check_field(request["row"], integer(0, n - 1, "[]"), "row")
+        row = request["row"]
+        return views.step(live, problem.X_train[row : row + 1], problem.y_train[row])
+    if problem.encoded is not None:
+        raise StateError("row must be the number of one of the table's rows.", "row")
+    width = 64 if problem.to_inputs is None else 2
+    x, target = request.get("x"), request.get("target")
+    check_field(x, each(real(-1e6, 1e6)), "x")
+    check_field(target, real(-1e6, 1e6), "target")
+    if len(x) != width:
+        raise StateError(f"x must be {width} numbers. Got {len(x)}.", "x")
+    if problem.classes is not None and target not in problem.classes:
+        names = ", ".join(map(str, problem.classes))
+        raise StateError(f"target must be one of the classes {names}. Got {target}.", "target")
+    place = np.array(x, float)
+    inputs = place[None] / 16 if problem.to_inputs is None else problem.to_inputs(place)
+    label = float(target) if problem.classes is None else int(target)
+    return views.step(live, inputs, label - problem.scale[0] if problem.classes is None else label)
+
+
+def landscape(session: Session, request: dict[str, Any]) -> Answer:
+    """Show the loss on a plane through the weights."""
+    options = {"resolution": 41, "directions": "random", "seed": 0, "extent": None}
+    check_fields(request, ("session", "network", *options), "landscape")
+    chosen = {name: request.get(name, default) for name, default in options.items()}
+    for name, rule in (
+        ("resolution", integer(3, 101, "[]")),
+        ("directions", option("random", "path")),
+        ("seed", integer(0, 2**32, "[)")),
+        ("extent", any_of(real(0, 1e6, "(]"), nothing)),
+    ):
+        check_field(chosen[name], rule, name)
+    return frames.pack(*views.landscape(find_network(session, request), **chosen))
+
+
+def diagnose(session: Session, request: dict[str, Any]) -> Answer:
+    """Say what keeps the network from learning, with the states that cure it."""
+    check_fields(request, ("session", "network"), "diagnose")
+    return {"findings": views.findings(find_network(session, request))}
+
+
+def mission(session: Session, request: dict[str, Any]) -> Answer:
+    """Say how far a mission has come."""
+    check_fields(request, ("session", "network", "id"), "mission")
+    name = request.get("id")
+    check_field(name, option(*missions.MISSIONS), "id")
+    assert isinstance(name, str)
+    return missions.check(name, find_network(session, request), session.progress)
+
+
+def pad(session: Session, request: dict[str, Any]) -> Answer:
+    """Read a drawn digit."""
+    check_fields(request, ("session", "network", "size", "bitmap"), "pad")
+    return digits.pad(find_network(session, request), request)
+
+
+# --- out of it -----------------------------------------------------------------------------------
+
+
+def export(session: Session, request: dict[str, Any]) -> Answer:
+    """Write the network down as Python."""
+    check_fields(request, ("session", "network", "library"), "export")
+    library = request.get("library", "fastmlp")
+    check_field(library, option("fastmlp", "scikit-learn"), "library")
+    write = fastmlp_code if library == "fastmlp" else sklearn_code
+    try:
+        return {"code": write(find_network(session, request)), "reason": None}
+    except NoCode as error:
+        return {"code": None, "reason": str(error)}
+
+
+def save(session: Session, request: dict[str, Any]) -> Answer:
+    """Give the file of the fitted model."""
+    check_fields(request, ("session", "network"), "save")
+    live = find_network(session, request)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        live.session.fitted().save(path)
+        return path.read_bytes()
+
+
 # requests that open or close sessions, and those about one
 OPENING: dict[str, Callable[[Sessions, dict[str, Any]], Answer]] = {"hello": hello, "bye": bye}
-ROUTES: dict[str, Callable[[Session, dict[str, Any]], Answer]] = {"ping": ping, "frame": frame}
+ROUTES: dict[str, Callable[[Session, dict[str, Any]], Answer]] = {
+    route.__name__: route
+    for route in (ping, frame, step, landscape, diagnose, mission, pad, export, save)
+}
 
 
 def answer(sessions: Sessions, name: str, request: dict[str, Any]) -> Answer:

@@ -106,9 +106,7 @@ def look_at(
         arrays["curves"] = curve[chosen]
     if "health" in want:
         names = ("gradient", "dead", "saturated")
-        header["layers"] = [
-            dict(zip(names, map(float, row), strict=True)) for row in live.health()
-        ]
+        header["layers"] = [dict(zip(names, map(float, row), strict=True)) for row in live.health()]
     if worker is not None and problem.classes is not None:
         header["confusion"] = _confusion(live, worker)
     if "snapshots" in want:

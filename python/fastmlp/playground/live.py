@@ -68,7 +68,8 @@ class LiveNetwork:
             return False
         earlier, new = self.state, complete(state, self.own)
         changes = live_changes(earlier, new)
-        if changes is None:
+        unmoved = self.epoch == 0 and not self.log  # where a new start loses nothing
+        if changes is None or (changes and unmoved):
             self._replace(new, state)
             return True
         if changes:
@@ -199,6 +200,11 @@ class LiveNetwork:
     def snapshots(self) -> list[int]:
         """The epochs that one can go back to."""
         return sorted(self._snapshots)
+
+    def blocks_of(self, epoch: int) -> tuple[Any, ...]:
+        """The parameters of a snapshot, with slopes where there are some."""
+        blocks = self.session.blocks_of(self._snapshots[epoch]["session"])
+        return tuple(blocks) if any(s is not None for s in blocks.slopes) else tuple(blocks[:2])
 
     def back(self, epoch: int) -> None:
         """Go back to a snapshot, or forth to one from which nothing else was done."""

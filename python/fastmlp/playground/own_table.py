@@ -5,14 +5,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 
 from fastmlp.core.typing import Array
-from fastmlp.inspection.checks import check_kind, fitted_network
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.regressor import MLPRegressor
+from fastmlp.inspection.checks import check_kind, fitted_network
 from fastmlp.playground.datasets import Split, split_rows
 from fastmlp.tables.encodings import (
     CategoryEncoding,
@@ -71,6 +71,10 @@ class OwnTable:
                 X, estimator = estimator[:-1].transform(X), estimator[-1]
             check_kind(estimator, MLPClassifier, MLPRegressor)
             self.estimator = fitted_network(estimator)
+            if hasattr(estimator, "activation_slopes_"):
+                raise ValueError(
+                    "estimator has layers of 'prelu', with whose slopes a network cannot begin."
+                )
             task = "classification" if is_classifier(estimator) else "regression"
         self.table = Table(X)
         self.name, self.code = name, code
@@ -186,7 +190,9 @@ def _fit_column(table: Table, i: int, kind: Kind) -> _Column | None:
     if missing.all() or (np.ptp(values[~missing]) == 0 and not missing.any()):
         return None
     spread = float(np.std(values[~missing]))
-    return StandardColumn(name, float(np.mean(values[~missing])), spread or 1.0, bool(missing.any()))
+    return StandardColumn(
+        name, float(np.mean(values[~missing])), spread or 1.0, bool(missing.any())
+    )
 
 
 def _input_names(column: _Column) -> list[str]:

@@ -7,7 +7,6 @@ the Origin they name must be this server, whatever name the browser was led here
 
 import json
 import secrets
-import socket
 import sys
 import webbrowser
 from hmac import compare_digest
@@ -113,10 +112,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_from_here():
             return
         path = self.path.split("?")[0]
-        name = "index.html" if path == "/" else path.removeprefix("/static/")
+        name = "index.html" if path == "/" else path.removeprefix("/static").removeprefix("/")
         folder = resources.files("fastmlp.playground") / "page"
         names = {item.name for item in folder.iterdir()} if folder.is_dir() else set()
-        if (path != "/" and not path.startswith("/static/")) or name not in names:
+        if name not in names:
             self._refuse(HTTPStatus.NOT_FOUND, f"There is no {path[:100]}.")
             return
         kind = _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
@@ -126,15 +125,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a request of the page."""
         if not self._is_from_here():
             return
-        token = self.headers.get("X-Token", "")
-        if not compare_digest(token.encode(), self.server.token.encode()):
-            self._refuse(
-                HTTPStatus.FORBIDDEN,
-                "The token is wrong or missing: open the address that the playground printed.",
-            )
+        token = self.headers.get("X-Token")
+        if token is not None and not self._knows(token):
             return
         request = self._read_body()
-        if request is None:
+        # a page that is left sends a beacon, which has no headers of its own
+        if request is None or (token is None and not self._knows(request.pop("token", ""))):
             return
         name = self.path.removeprefix("/api/")
         if not self.path.startswith("/api/") or name not in api.OPENING | api.ROUTES:
@@ -157,15 +153,23 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._send(HTTPStatus.OK, "application/json", to_json(answer))
 
+    def _knows(self, token: object) -> bool:
+        """Whether a token is the server's; says so if not."""
+        if compare_digest(str(token).encode(), self.server.token.encode()):
+            return True
+        self._refuse(
+            HTTPStatus.FORBIDDEN,
+            "The token is wrong or missing: open the address that the playground printed.",
+        )
+        return False
+
     def _is_from_here(self) -> bool:
         """Whether Host and Origin are this server's; says so if not."""
         origin = self.headers.get("Origin")
         is_own = self.headers.get("Host") in self.server.hosts
         if is_own and (origin is None or origin in self.server.origins):
             return True
-        self._refuse(
-            HTTPStatus.FORBIDDEN, "The playground answers pages of its own address alone."
-        )
+        self._refuse(HTTPStatus.FORBIDDEN, "The playground answers pages of its own address alone.")
         return False
 
     def _read_body(self) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from threading import Lock
 from time import monotonic
 
 from fastmlp.playground.live import LiveNetwork
+from fastmlp.playground.missions import Progress
 from fastmlp.playground.own_table import OwnTable
 from fastmlp.playground.state import LIMITS
 
@@ -24,6 +25,8 @@ class Session:
     ----------
     networks : list of LiveNetwork
         One, or two side by side.
+    progress : Progress
+        What they have come to, for the missions.
     lock : Lock
         Held while a request is answered: networks are for one thread at a time.
     """
@@ -31,6 +34,7 @@ class Session:
     def __init__(self, own: OwnTable | None) -> None:
         self.own = own
         self.networks: list[LiveNetwork] = []
+        self.progress = Progress()
         self.lock = Lock()
         self.last_seen = monotonic()
 

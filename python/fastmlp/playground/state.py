@@ -164,7 +164,9 @@ def check_fields(given: Any, allowed: Any, what: str) -> dict[str, Any]:
         raise StateError(f"{what} must be an object. Got {given!r:.100}.", what)
     for name in given:
         if name not in allowed:
-            raise StateError(f"{what} has no field {name!r:.50}. It has {', '.join(allowed)}.", what)
+            raise StateError(
+                f"{what} has no field {name!r:.50}. It has {', '.join(allowed)}.", what
+            )
     return given
 
 
@@ -278,8 +280,10 @@ def _check_sizes(network: dict[str, Any]) -> None:
     sizes = sizes if isinstance(sizes, list) else [sizes]
     field = "network.hidden_layer_sizes"
     whole = all(isinstance(size, int) and not isinstance(size, bool) for size in sizes)
-    if not whole or len(sizes) > LIMITS["layers"] or not all(
-        0 < size <= LIMITS["units"] for size in sizes
+    if (
+        not whole
+        or len(sizes) > LIMITS["layers"]
+        or not all(0 < size <= LIMITS["units"] for size in sizes)
     ):
         raise StateError(
             f"{field} must be at most {LIMITS['layers']} whole numbers from 1 to "
@@ -317,7 +321,9 @@ def check_parameters_fit(estimator: Any, n_inputs: int, n_outputs: int) -> None:
 # --- estimators ----------------------------------------------------------------------------------
 
 
-def estimator_parameters(state: dict[str, Any], n_train: int, own: OwnTable | None) -> dict[str, Any]:
+def estimator_parameters(
+    state: dict[str, Any], n_train: int, own: OwnTable | None
+) -> dict[str, Any]:
     """The estimator's parameters; batches are at most all rows."""
     parameters = dict(state["network"])
     if parameters["batch_size"] != "auto":
@@ -325,6 +331,12 @@ def estimator_parameters(state: dict[str, Any], n_train: int, own: OwnTable | No
     init = parameters["init"]
     if init == "fitted":
         assert own is not None
+        if layer_sizes(own.estimator) != np.atleast_1d(parameters["hidden_layer_sizes"]).tolist():
+            raise StateError(
+                "network.init: the fitted weights are of other layers than these. Choose another "
+                "init.",
+                "network.init",
+            )
         init = own.estimator._blocks().in_core_order()
     if isinstance(init, list):
         parameters["init"] = [np.asarray(array, float) for array in init]
@@ -346,12 +358,12 @@ def make_estimator(
 
 def live_changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any] | None:
     """What is to be changed of a running network; None where it must begin anew."""
-    data, earlier = ({k: v for k, v in s["data"].items() if k not in _VIEWS} for s in (after, before))
+    data, earlier = (
+        {k: v for k, v in s["data"].items() if k not in _VIEWS} for s in (after, before)
+    )
     if data != earlier or after["seed"] != before["seed"]:
         return None
     changes = {
-        name: value
-        for name, value in after["network"].items()
-        if value != before["network"][name]
+        name: value for name, value in after["network"].items() if value != before["network"][name]
     }
     return changes if all(name in CHANGEABLE for name in changes) else None
