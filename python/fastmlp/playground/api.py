@@ -78,7 +78,7 @@ def hello(sessions: Sessions, request: dict[str, Any]) -> Answer:
 
 def _sets(own: Any) -> list[dict[str, Any]]:
     """The data sets, with what is suggested for them."""
-    sets = [
+    sets: list[dict[str, Any]] = [
         {"name": name, "title": s.title, "task": s.task, "classes": [2, s.most_classes]}
         for name, s in PLANE_SETS.items()
     ]
@@ -240,7 +240,8 @@ def step(session: Session, request: dict[str, Any]) -> Answer:
     if problem.encoded is not None:
         raise StateError("row must be the number of one of the table's rows.", "row")
     width = 64 if problem.to_inputs is None else 2
-    x, target = request.get("x"), request.get("target")
+    x: Any = request.get("x")
+    target: Any = request.get("target")
     check_field(x, each(real(-1e6, 1e6)), "x")
     check_field(target, real(-1e6, 1e6), "target")
     if len(x) != width:

@@ -133,7 +133,8 @@ class _Model:
             elif not self.is_adaptive:
                 values["n_iter_no_change"] = longest
         values["max_iter"] = max_iter
-        defaults = defaults_of(type(self.estimator))
+        cls: Any = type(self.estimator)
+        defaults = defaults_of(cls)
         kept = ("hidden_layer_sizes", "activation", "solver", "learning_rate_init", "max_iter")
         return {
             name: value

@@ -272,7 +272,7 @@ class LiveNetwork:
     # --- a look at it ----------------------------------------------------------------------------
 
     def health(self) -> Array:
-        """Per layer the gradient's norm, the shares of dead and of saturated units (n_layers, 3)."""
+        """Gradient norm, shares of dead and of saturated units, per layer (n_layers, 3)."""
         if self._probe is None:
             self._probe = self._make_probe()
         network, samples = self._probe
@@ -284,7 +284,9 @@ class LiveNetwork:
     def _make_probe(self) -> tuple[Network, Samples]:
         """A network of the same kind without penalties, and the rows to train on."""
         worker = self.session.fitted()
-        samples = self._samples[0].data.samples
+        prepared = self._samples[0]
+        assert prepared is not None
+        samples = prepared.data.samples
         dtype = worker.coefs_[0].dtype
         architecture = architecture_of(worker.set_params(dropout=0.0), worker.n_features_in_)
         network = Network(

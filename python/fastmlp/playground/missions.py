@@ -157,6 +157,7 @@ def _vanish(live: LiveNetwork, progress: Progress) -> list[_Check]:
         progress.done.add("vanished")
     vanished = "vanished" in progress.done
     cured = vanished and layers >= 5 and ratio > 1e-2
+    learns, does = _reaches(live, 0.9)
     return [
         (f"Five hidden layers or more ({layers} now)", layers >= 5),
         (
@@ -164,10 +165,7 @@ def _vanish(live: LiveNetwork, progress: Progress) -> list[_Check]:
             vanished,
         ),
         ("Then the cure: as many layers, and it is above a hundredth", cured),
-        (
-            f"And the network learns: {_reaches(live, 0.9)[0].lower()}",
-            cured and _reaches(live, 0.9)[1],
-        ),
+        (f"And the network learns: {learns.lower()}", cured and does),
     ]
 
 

@@ -4,6 +4,8 @@
 parameters by their names, and its `random_state`. A field that is missing has its default.
 """
 
+from itertools import pairwise
+from math import isfinite
 from numbers import Real
 from typing import Any
 
@@ -45,7 +47,7 @@ LIMITS = {
 }
 
 _number = Rule(
-    lambda value: isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value),
+    lambda value: isinstance(value, Real) and not isinstance(value, bool) and isfinite(value),
     "a finite number",
 )
 
@@ -309,7 +311,7 @@ def _check_sizes(network: dict[str, Any]) -> None:
 def check_parameters_fit(estimator: Any, n_inputs: int, n_outputs: int) -> None:
     """Check that the network does not have more parameters than the playground takes."""
     units = [n_inputs, *layer_sizes(estimator), n_outputs]
-    n = sum((a + 1) * b for a, b in zip(units, units[1:], strict=False))
+    n = sum((a + 1) * b for a, b in pairwise(units))
     if n > LIMITS["parameters"]:
         raise StateError(
             f"network.hidden_layer_sizes: the network would have {n} parameters; the playground "
@@ -330,7 +332,7 @@ def estimator_parameters(
         parameters["batch_size"] = min(parameters["batch_size"], n_train)
     init = parameters["init"]
     if init == "fitted":
-        assert own is not None
+        assert own is not None and own.estimator is not None
         if layer_sizes(own.estimator) != np.atleast_1d(parameters["hidden_layer_sizes"]).tolist():
             raise StateError(
                 "network.init: the fitted weights are of other layers than these. Choose another "
