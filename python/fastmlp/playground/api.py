@@ -82,12 +82,12 @@ def _sets(own: Any) -> list[dict[str, Any]]:
         {"name": name, "title": s.title, "task": s.task, "classes": [2, s.most_classes]}
         for name, s in PLANE_SETS.items()
     ]
-    sets.append({"name": "points", "title": "Your own points", "task": None, "classes": [2, 6]})
+    sets.append({"name": "points", "title": "Points", "task": None, "classes": [2, 6]})
     sets.append(
         {"name": "digits", "title": "Digits", "task": "classification", "classes": [10, 10]}
     )
     if own is not None:
-        sets.append({"name": "table", "title": own.name, "task": own.task})
+        sets.append({"name": "table", "title": "Table", "task": own.task})
     for each_set in sets:
         name = str(each_set["name"])
         each_set["network"] = SUGGESTED.get(name, {})

@@ -130,13 +130,13 @@ class PlaneSet(NamedTuple):
 
 PLANE_SETS = {
     "circle": PlaneSet("Circle", "classification", _circle, 6),
-    "xor": PlaneSet("Exclusive or", "classification", _xor),
+    "xor": PlaneSet("XOR", "classification", _xor),
     "gauss": PlaneSet("Clouds", "classification", _gauss, 6),
     "spiral": PlaneSet("Spiral", "classification", _spiral, 6),
     "moons": PlaneSet("Moons", "classification", _moons),
     "plane": PlaneSet("Plane", "regression", _of_points(lambda x, y: (x + y) / (2 * EXTENT))),
     "bumps": PlaneSet("Hills", "regression", _of_points(_bumps)),
-    "sine": PlaneSet("Sine of x", "regression", _of_points(lambda x, y: np.sin(x))),
+    "sine": PlaneSet("Sine", "regression", _of_points(lambda x, y: np.sin(x))),
     "abs": PlaneSet("|x|", "regression", _of_points(lambda x, y: np.abs(x) / 3 - 1)),
     "cubic": PlaneSet(
         "Cubic", "regression", _of_points(lambda x, y: (x**3 / 27 - x) / 2)

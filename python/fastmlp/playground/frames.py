@@ -177,7 +177,7 @@ def quantised(values: Array, resolution: int) -> tuple[Array, Array]:
 
     A value is its int8 times the scale divided by 127.
     """
-    columns = np.ascontiguousarray(values.T, np.float32)
+    columns = np.array(values.T, np.float32, order="C")  # a copy, which is changed below
     if not np.isfinite(columns).all():  # of a network that diverged
         columns = np.nan_to_num(columns, nan=0.0, posinf=0.0, neginf=0.0)
     scale = np.maximum(columns.max(axis=1), -columns.min(axis=1))

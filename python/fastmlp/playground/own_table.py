@@ -300,7 +300,7 @@ class EncodedTable:
         horizontal, vertical = (np.linspace(*self.span(i), resolution) for i in plane)
         across, up = np.meshgrid(horizontal, vertical[::-1])
         n = resolution**2
-        values = []
+        values: list[Any] = []
         for i, column in enumerate(self.columns):
             if column is None:
                 values.append(None)

@@ -31,7 +31,7 @@ _TYPES = {
     "json": "application/json",
     "png": "image/png",
 }
-_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:"
+_POLICY = "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; frame-ancestors 'none'"
 
 
 class PortTaken(OSError):

@@ -332,7 +332,8 @@ def estimator_parameters(
         parameters["batch_size"] = min(parameters["batch_size"], n_train)
     init = parameters["init"]
     if init == "fitted":
-        assert own is not None and own.estimator is not None
+        assert own is not None
+        assert own.estimator is not None
         if layer_sizes(own.estimator) != np.atleast_1d(parameters["hidden_layer_sizes"]).tolist():
             raise StateError(
                 "network.init: the fitted weights are of other layers than these. Choose another "
