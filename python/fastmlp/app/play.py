@@ -17,14 +17,21 @@ def run(path: Path | None, target: str | None, port: int, open_browser: bool) ->
     TableError
         The table cannot be used, or the port is taken.
     """
-    own = None if path is None else _own_table(path, target)
+    own = None if path is None else own_table(path, target)
     try:
         serve(own, port=port, open_browser=open_browser, block=True)
     except PortTaken as error:
         raise TableError(f"--port: {error}") from error
 
 
-def _own_table(path: Path, target: str | None) -> OwnTable:
+def own_table(path: Path, target: str | None) -> OwnTable:
+    """The table in a file.
+
+    Raises
+    ------
+    TableError
+        It cannot be used.
+    """
     problem = as_problem(read_table(path), target, "auto")
     for note in problem.table.notes:
         print(f"- {note}")

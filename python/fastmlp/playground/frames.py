@@ -121,7 +121,7 @@ def look_at(
 def _summary(live: LiveNetwork) -> dict[str, Any]:
     """What there is to say of a network, whatever is wanted."""
     session, problem = live.session, live.problem
-    _, train_loss, test_loss, train_score, test_score = live.curve[-1]
+    now = live.now
     layers, loss = session.layers, session.loss_name
     classes = problem.classes
     validation = None
@@ -132,8 +132,8 @@ def _summary(live: LiveNetwork) -> dict[str, Any]:
     return {
         "epoch": live.epoch,
         "rate": session.rate,
-        "loss": {"train": train_loss, "test": test_loss},
-        "score": {"train": train_score, "test": test_score},
+        "loss": {"train": now.train_loss, "test": now.test_loss},
+        "score": {"train": now.train_score, "test": now.test_score},
         "metric": "R2" if classes is None else "accuracy",
         "seconds": live.seconds,
         "ended": live.ended,

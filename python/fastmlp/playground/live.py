@@ -1,7 +1,7 @@
 """A network as it learns in the playground: its training session, its past, its curves."""
 
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,15 @@ _PART = 25  # epochs between two looks at the clock
 _HEALTH_ROWS = 64
 
 
+class Measures(NamedTuple):
+    """The losses and scores of a network; nan where there are no rows."""
+
+    train_loss: float
+    test_loss: float
+    train_score: float
+    test_score: float
+
+
 class LiveNetwork:
     """A network on its problem.
 
@@ -47,6 +56,10 @@ class LiveNetwork:
     log : list of tuple
         What was done since the first weights: ``("train", epochs)``, ``("change", parameters)``,
         ``("weight", layer, input, unit, value)``.
+    now : Measures
+        Of the network as it is.
+    curve : list of tuple
+        Epochs, and the measures then; after going back also those that are still to come.
     ended : str or None
         'diverged', 'early stopping' or 'limit'.
     message : str
@@ -218,6 +231,7 @@ class LiveNetwork:
         self.session.restore(found["session"])
         self.log = list(found["log"])
         self.ended, self.message = found["ended"], found["message"]
+        self.now = self._measure()
         wanted, self.state = self.state, found["state"]
         if live_changes(self.state, wanted):
             self._change(wanted)
@@ -233,14 +247,10 @@ class LiveNetwork:
 
     def _record(self) -> None:
         """Put the losses and scores on the curve, and keep a snapshot."""
-        scores, losses = [], []
-        for samples in self._samples:
-            score, loss = (np.nan, np.nan) if samples is None else self._evaluate(samples)
-            scores.append(score)
-            losses.append(loss)
+        self.now = self._measure()
         if self.curve and self.curve[-1][0] == self.epoch:
             self.curve.pop()
-        self.curve.append((self.epoch, *losses, *scores))
+        self.curve.append((self.epoch, *self.now))
         if len(self.curve) > _MOST_ON_CURVE:
             del self.curve[1:-1:2]
         if self.ended == "diverged":
@@ -255,6 +265,15 @@ class LiveNetwork:
         if len(self._snapshots) > self._most_snapshots():
             for epoch in self.snapshots[1:-1:2]:
                 del self._snapshots[epoch]
+
+    def _measure(self) -> Measures:
+        """Losses and scores of the network as it is."""
+        scores, losses = [], []
+        for samples in self._samples:
+            score, loss = (np.nan, np.nan) if samples is None else self._evaluate(samples)
+            scores.append(score)
+            losses.append(loss)
+        return Measures(*losses, *scores)
 
     def _evaluate(self, samples: Any) -> tuple[float, float]:
         """The score and the loss; R2 needs two samples."""
