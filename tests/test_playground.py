@@ -21,6 +21,7 @@ from fastmlp import MLPClassifier, MLPRegressor, _native
 from fastmlp.inspection import explain_step
 from fastmlp.playground import Server, TrainingSession, make_data, run, split_table
 from fastmlp.playground.frames import quantised
+from fastmlp.playground.live import LiveNetwork
 from fastmlp.playground.own_table import OwnTable
 from fastmlp.playground.state import LIMITS
 from tests.playground_client import Page, Refused, send, state, unpack
@@ -990,6 +991,46 @@ def test_a_taken_port_and_a_bad_table_are_one_line(tmp_path):
             assert done.returncode == 2
             assert message in done.stderr
             assert len(done.stderr.splitlines()) == 1
+
+
+# --- what it costs -------------------------------------------------------------------------------
+
+
+def calls_of(function):
+    """How many calls a function makes, which does not depend on the machine."""
+    n = 0
+
+    def count(frame, event, argument):
+        nonlocal n
+        n += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return n
+
+
+def test_epochs_in_frames_cost_what_they_cost_in_one_fit():
+    X, y, _, _ = make_data("spiral")
+    live = LiveNetwork(state("spiral"), None)
+    live.train(10, None)
+
+    def fit(epochs):
+        return calls_of(lambda: live.estimator.set_params(max_iter=epochs).fit(X, y))
+
+    def train(epochs):
+        return calls_of(lambda: live.train(epochs, None))
+
+    live.estimator.set_params(n_iter_no_change=np.inf)
+    per_epoch = (fit(300) - fit(100)) / 200
+    assert (train(300) - train(100)) / 200 < 1.02 * per_epoch
+    # a frame of one epoch costs less than a call of partial_fit, with losses, scores and a snapshot
+    model = MLPClassifier((4, 2), solver="sgd", batch_size=10).partial_fit(X, y, [0, 1])
+    partial_fit = calls_of(lambda: model.partial_fit(X, y))
+    assert train(1) < 3 * partial_fit
+    assert train(1) == train(1)  # nor does it cost more as time goes by
 
 
 # --- sessions of training ------------------------------------------------------------------------

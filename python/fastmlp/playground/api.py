@@ -1,7 +1,28 @@
-"""The requests of the page and their answers. `frames` says what a frame is.
+"""The protocol of the playground: the requests of the page and their answers.
 
-Each request is ``POST /api/NAME`` with a JSON object; `ROUTES` has them all. An answer is a dict,
-which is sent as JSON, or bytes. A `StateError` says which field of a request is wrong.
+Each request is ``POST /api/NAME`` with a JSON object, and the server's token in the header X-Token.
+The page asks, and the server never speaks first, so that nothing queues. An answer is JSON, or
+bytes: a frame, as `frames` describes it, or a file. What is wrong is answered by a status of 400 or
+more and ``{"error": words, "field": name or null}``; 410 says that the session has ended.
+
+``hello {}`` opens a session, and gives all there is to choose from. The others name it, as
+``"session"``, and of two networks side by side one by its place, as ``"network"``:
+
+- ``frame {networks: [{state, reset, back, weight, epochs}], want, resolution, budget_ms}`` makes
+  the networks those of the states, by the least that it takes; begins anew, goes back to the epoch
+  of a snapshot, sets a weight ``{layer, input, unit, value}``, trains so many epochs (or as many as
+  fit into the budget), in this order, and answers with a frame of what is wanted: see
+  `frames.WANTS`. All but one of `networks` may be left out.
+- ``step {row}`` or ``step {x, target}``: the next step of training on one row, in numbers.
+- ``landscape {resolution, directions, seed, extent}``: a frame of the losses around the weights.
+- ``diagnose {}``: what keeps the network from learning, each with the state that cures it.
+- ``mission {id}``: how far an exercise has come.
+- ``pad {size, bitmap}``: what a drawn digit is read as; `bitmap` is base64 of bytes, row by row.
+- ``export {library}``: Python that trains this network, or the reason why there is none.
+- ``save {}``: the file of the fitted model.
+- ``ping {}`` keeps the session, which ends after a minute without requests; ``bye {}`` ends it.
+
+`state` says what a state is.
 """
 
 from collections.abc import Callable
@@ -340,5 +361,6 @@ def answer(sessions: Sessions, name: str, request: dict[str, Any]) -> Answer:
         return OPENING[name](sessions, request)
     handle = ROUTES[name]
     session = sessions.find(request.get("session"))
-    with session.lock:
+    # numbers of networks that diverge are told of in words
+    with session.lock, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return handle(session, request)

@@ -99,11 +99,9 @@ def look_at(
         header["data"], points = _points(live)
         arrays |= points
     if "curves" in want:
-        curve = np.array(live.curve, np.float32)
-        chosen = np.unique(
-            np.linspace(0, len(curve) - 1, min(len(curve), _MOST_CURVE_ROWS)).astype(int)
-        )
-        arrays["curves"] = curve[chosen]
+        n = len(live.curve)
+        chosen = np.linspace(0, n - 1, min(n, _MOST_CURVE_ROWS)).astype(int)
+        arrays["curves"] = np.array([live.curve[i] for i in chosen], np.float32)
     if "health" in want:
         names = ("gradient", "dead", "saturated")
         header["layers"] = [dict(zip(names, map(float, row), strict=True)) for row in live.health()]
