@@ -2,7 +2,8 @@
 
 An epoch of spiral, 250 rows, batches of 10, tanh, in one `fit`, in frames of the playground, and in
 JavaScript as the TensorFlow Playground trains (`playground.js`, where there is node); then what a
-frame of 17 maps of 100 x 100 takes besides. All take turns on one thread, and the best CPU time of each counts.
+frame of 17 maps of 100 x 100 takes besides. All take turns on one thread, and the best CPU time of
+each counts.
 """
 
 import shutil

@@ -8,6 +8,7 @@ the Origin they name must be this server, whatever name the browser was led here
 import json
 import secrets
 import sys
+import traceback
 import webbrowser
 from hmac import compare_digest
 from http import HTTPStatus
@@ -92,6 +93,10 @@ class Server(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
+    def service_actions(self) -> None:
+        """End the sessions of pages that are gone; called twice a second."""
+        self.sessions.end_idle()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of connections that a page has dropped."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
@@ -147,6 +152,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.BAD_REQUEST, str(error), field)
         except MemoryError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error) or "There is not enough memory.")
+        except Exception as error:  # a mistake of ours, which the page is to tell of
+            traceback.print_exc()
+            message = f"The playground failed: {type(error).__name__}: {error}"
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, message)
         else:
             if isinstance(answer, bytes):
                 self._send(HTTPStatus.OK, "application/octet-stream", answer)

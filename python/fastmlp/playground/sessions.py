@@ -58,8 +58,8 @@ class Sessions:
         TooMany
             There is no room for it.
         """
+        self.end_idle()
         with self._lock:
-            self._end_idle()
             if len(self._sessions) >= LIMITS["sessions"]:
                 raise TooMany(f"{LIMITS['sessions']} pages are open. Close one of them.")
             name = secrets.token_urlsafe(12)
@@ -74,8 +74,8 @@ class Sessions:
         Gone
             There is none.
         """
+        self.end_idle()
         with self._lock:
-            self._end_idle()
             session = self._sessions.get(name) if isinstance(name, str) else None
             if session is None:
                 raise Gone("The session has ended. Reload the page.")
@@ -88,9 +88,10 @@ class Sessions:
             if isinstance(name, str):
                 self._sessions.pop(name, None)
 
-    def _end_idle(self) -> None:
+    def end_idle(self) -> None:
         """End the sessions whose pages have been silent; those at work are not."""
         earliest = monotonic() - LIMITS["idle_seconds"]
-        for name, session in list(self._sessions.items()):
-            if session.last_seen < earliest and not session.lock.locked():
-                del self._sessions[name]
+        with self._lock:
+            for name, session in list(self._sessions.items()):
+                if session.last_seen < earliest and not session.lock.locked():
+                    del self._sessions[name]
