@@ -211,8 +211,10 @@ def _advance(
     if reset and not began_anew:
         live.reset()
         began_anew = True
-    if asked.get("back") is not None:
-        live.back(asked["back"])
+    back = asked.get("back")
+    check_field(back, any_of(integer(0), nothing), "back")
+    if back is not None:
+        live.back(back)
     if asked.get("weight") is not None:
         live.set_weight(*_weight(asked["weight"]))
     made = live.train(epochs, seconds)

@@ -23,6 +23,7 @@ from fastmlp.core.rules import (
     real,
 )
 from fastmlp.estimators.classifier import MLPClassifier
+from fastmlp.estimators.parameters import MLP_PARAMETERS
 from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.estimators.session import CHANGEABLE
 from fastmlp.estimators.setup import layer_sizes
@@ -92,6 +93,7 @@ _NETWORK_DEFAULTS = {
 }
 
 _OWN_RULES = {
+    "solver": option(*(name for name in MLP_PARAMETERS["solver"].rule.names if name != "lbfgs")),
     "class_weight": any_of(option("balanced"), nothing),
 }
 
@@ -261,18 +263,18 @@ def _check_added(name: str, data: dict[str, Any], added: list[list[float]]) -> N
 def _complete_network(given: Any, task: str, own: OwnTable | None) -> dict[str, Any]:
     defaults = network_defaults(task)
     network = defaults | check_fields(given, tuple(defaults), "network")
-    rules = ESTIMATORS[task]._parameters
-    for name, value in network.items():
-        rule = _OWN_RULES.get(name) or rules[name].rule
-        if name == "init" and value == "fitted" and own is not None and own.is_raw:
-            continue
-        check_field(value, rule, f"network.{name}")
     if network["solver"] == "lbfgs":
         raise StateError(
             "network.solver: 'lbfgs' searches over all rows at once, which cannot be watched epoch "
             "by epoch. Choose another solver.",
             "network.solver",
         )
+    rules = ESTIMATORS[task]._parameters
+    for name, value in network.items():
+        rule = _OWN_RULES.get(name) or rules[name].rule
+        if name == "init" and value == "fitted" and own is not None and own.is_raw:
+            continue
+        check_field(value, rule, f"network.{name}")
     _check_sizes(network)
     return network
 
