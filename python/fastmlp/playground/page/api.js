@@ -33,7 +33,7 @@ export class Api {
       response = await fetch(`api/${name}`, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Token": this.key },
-        body: JSON.stringify({ session: this.session, ...body }),
+        body: JSON.stringify(this.session ? { session: this.session, ...body } : body),
         ...options,
       });
     } catch {
@@ -46,6 +46,7 @@ export class Api {
 
   /** Begin a session; what the page is built of. */
   async hello() {
+    this.session = null;
     const answer = await (await this.#post("hello", {})).json();
     this.session = answer.session;
     return answer;

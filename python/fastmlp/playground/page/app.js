@@ -80,11 +80,12 @@ export class App {
     });
   }
 
-  /** Change fields of the data, which all networks have in common. */
-  changeData(fields) {
+  /** Change fields of the data, which all networks have in common, and what goes with them. */
+  changeData(fields, network = {}) {
     const before = this.task();
     for (const state of this.states) {
       Object.assign(state.data, copy(fields));
+      Object.assign(state.network, copy(network));
       const task = this.task(state.data);
       if (task !== before) state.network.loss = this.hello.network[task].loss;
     }

@@ -7,10 +7,11 @@ import { percent, short, whole } from "./numbers.js";
 import { onTheme } from "./theme.js";
 import { featureName } from "./units.js";
 
+const isPlane = ({ name }) => !["digits", "table", "points"].includes(name);
 const GROUPS = [
-  ["Classes", ({ task, name }) => task === "classification" && !["digits", "table", "points"].includes(name)],
-  ["Values", ({ task, name }) => task === "regression" && !["digits", "table", "points"].includes(name)],
-  ["More", ({ name }) => ["digits", "table", "points"].includes(name)],
+  ["Classes", (set) => isPlane(set) && set.task === "classification"],
+  ["Values", (set) => isPlane(set) && set.task === "regression"],
+  ["More", (set) => !isPlane(set)],
 ];
 const FUNCTIONS = ["sine", "abs", "cubic"]; // of x alone
 
@@ -85,7 +86,7 @@ function setsOf(app) {
       title: set.title,
       data: { "data-set": set.name },
     }));
-    return radios(title, options, (value) => app.changeData({ set: value, ...fitting(app, value) }), "set-group");
+    return radios(title, options, (value) => choose(app, value), "set-group");
   });
   groups.forEach((group) => group.inputs.length && element.append(group.element));
   const show = () => groups.forEach((group) => group.set(app.data.set));
@@ -94,14 +95,23 @@ function setsOf(app) {
   return element;
 }
 
-/** What has to change with the set: classes and a plane that it has, points that belong to it. */
-function fitting(app, name) {
-  const [fewest, most] = app.set(name).classes ?? [2, 2];
-  const classes = Math.min(Math.max(app.data.classes, fewest ?? 2), most ?? 2);
+/** Choose a set, and with it what it needs: classes that it has, inputs, a network that suits it. */
+function choose(app, name) {
+  const [before, set] = [app.set(), app.set(name)];
   const { plane, features } = app.hello.data.defaults;
-  const inputs = FUNCTIONS.includes(name) ? ["x"] : FUNCTIONS.includes(app.data.set) ? features : app.data.features;
-  return { classes, added: [], plane, features: inputs };
+  const fields = { set: name, added: [], plane };
+  if (isPlane(set) && set.task === "classification") {
+    fields.classes = Math.min(app.data.classes, set.classes[1]);
+  }
+  if (FUNCTIONS.includes(name)) fields.features = ["x"];
+  else if (FUNCTIONS.includes(before.name)) fields.features = features;
+  // what is suggested for the set; of another that it is left for, the defaults again
+  const suggested = { ...fieldsOf(app.hello.network.classification, before.network), ...set.network };
+  app.changeData(fields, name === before.name ? {} : suggested);
 }
+
+const fieldsOf = (defaults, named) =>
+  Object.fromEntries(Object.keys(named ?? {}).map((name) => [name, defaults[name]]));
 
 function pictureOf(set) {
   const canvas = h("canvas", { width: 88, height: 72, "aria-hidden": "true" });

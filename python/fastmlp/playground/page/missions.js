@@ -6,7 +6,7 @@ import { h, set, setText } from "./dom.js";
 const EVERY = 30; // frames between two checks while a mission is on
 
 export function buildMissions(app, panel) {
-  const { missions } = app.hello;
+  const { missions = [] } = app.hello;
   const done = new Set();
   let current = null;
   let asking = false;

@@ -83,7 +83,7 @@ export function buildStepView(app, panel) {
     ask();
   }, { "data-control": "step-row" });
   rows.set(0);
-  const presets = app.hello.presets.map((item) =>
+  const presets = (app.hello.presets ?? []).map((item) =>
     button(item.title, () => begin(item), { class: "chip-button", "data-preset": item.id, title: item.text ?? "" }));
   panel.append(h("div", { class: "fields" },
     h("div", { class: "row spread" },

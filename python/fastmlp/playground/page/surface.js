@@ -139,14 +139,11 @@ export class Surface {
   }
 
   #paintCurve(context, width, height, [low, high]) {
-    const output = this.net.arrays["output"];
-    const size = output.shape[1];
-    const { center, scale } = this.net.output;
+    const values = this.net.arrays["profile"];
     context.beginPath();
-    for (let i = 0; i < size; i++) {
-      const value = center + (output[i] / 127) * scale;
-      context.lineTo(((i + 0.5) / size) * width, (1 - (value - low) / (high - low)) * height);
-    }
+    values.forEach((value, i) => {
+      context.lineTo(((i + 0.5) / values.length) * width, (1 - (value - low) / (high - low)) * height);
+    });
     context.strokeStyle = isDark() ? "#fff" : "#111";
     context.lineWidth = 2.5;
     context.stroke();
