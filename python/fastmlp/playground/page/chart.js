@@ -65,7 +65,7 @@ export class CurveChart {
 
   #drawAxes(low, high, last, width, height) {
     const inner = height - MARGIN.bottom;
-    const values = this.logarithmic ? powers(low, high) : ticks(low, high, 4);
+    const values = this.logarithmic ? powers(low, high) : ticks(low, high, 5);
     const parts = values.flatMap((value) => [
       s("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: this.y(value), y2: this.y(value) }),
       s("text", { x: MARGIN.left - 6, y: this.y(value), class: "left" }, short(value)),

@@ -39,7 +39,7 @@ export function buildDataPanel(app) {
   byId("data").append(
     h("div", { class: "fields" },
       setsOf(app), describe, task.element, classes.element, points.element, noise.element, train.element,
-      plane.element, features.element, adding.element, again, more),
+      again, plane.element, features.element, adding.element, more),
   );
   const show = () => {
     for (const refresh of controls) refresh();
@@ -179,7 +179,9 @@ function addingOf(app) {
   let built = "";
   app.brush = 1;
   function show() {
+    const curve = FUNCTIONS.includes(app.data.set) && !app.data.features.includes("y"); // a click says the value
     element.hidden = !app.isPlane;
+    element.classList.toggle("no-brush", curve);
     const count = app.task() === "classification" ? app.nets[0].classes?.length ?? app.data.classes : 0;
     const key = `${app.task()} ${count}`;
     if (key !== built) {

@@ -3,9 +3,9 @@
 import { h, s, set, setText } from "./dom.js";
 import { short } from "./numbers.js";
 
-const HEAD = 58; // pixels above the units, for what a layer's controls need
-const GAP = 8;
-const LARGEST = 44, SMALLEST = 20; // pixels of a unit
+const HEAD = 56; // pixels above the units, for what a layer's controls need
+const GAP = 7;
+const LARGEST = 48, SMALLEST = 20; // pixels of a unit
 const NARROWEST = 84; // of a column
 
 /** How many units of a layer are drawn: lines to more could not be told apart. */
@@ -98,9 +98,9 @@ export class NetworkDrawing {
     const wanted = this.columns.length * NARROWEST;
     const width = Math.max(this.element.clientWidth, wanted);
     const most = Math.max(...this.shown.map((count, i) => count + (this.more[i] ? 0.7 : 0)));
-    const room = Math.max(this.element.clientHeight - HEAD - 16, 240);
+    const room = Math.max(this.element.clientHeight - HEAD - 6, 240);
     const unit = Math.max(SMALLEST, Math.min(LARGEST, Math.floor(room / most) - GAP));
-    const height = Math.max(HEAD + most * (unit + GAP) + 8, HEAD + room);
+    const height = Math.max(HEAD + most * (unit + GAP) + 4, HEAD + room);
     const size = `${width} ${height} ${unit}`;
     if (size === this.size) return;
     this.size = size;

@@ -5,9 +5,9 @@ import { Api, Gone, takeKey } from "./api.js";
 import { App } from "./app.js";
 import { buildCloser } from "./closer.js";
 import { copyLink, saveModel } from "./code.js";
-import { button, toggle } from "./controls.js";
+import { button } from "./controls.js";
 import { buildDataPanel } from "./data-panel.js";
-import { byId, h, setText } from "./dom.js";
+import { byId, h, set, setText } from "./dom.js";
 import { Lane } from "./lane.js";
 import { buildResults } from "./results.js";
 import { onTheme, toggleTheme } from "./theme.js";
@@ -77,34 +77,31 @@ function buildLanes(app) {
   };
   app.on("lanes", () => app.states.length !== lanes.length && build());
   app.on("frame", () => lanes.forEach((lane) => lane.frame(app.fresh)));
-  app.on("repaint", () => lanes.forEach((lane) => lane.repaint()));
+  app.on("view-set", () => lanes.forEach((lane) => lane.repaint()));
   app.on("drawn", () => lanes.forEach((lane) => lane.pad.frame()));
   app.on("pad", (place) => lanes[place]?.repaintUnits());
-  onTheme(() => app.emit("repaint"));
+  onTheme(() => lanes.forEach((lane) => lane.repaint()));
   build();
 }
 
 function buildActions(app) {
-  const option = (label, field, control) => {
-    const box = toggle(label, (yes) => {
-      app[field] = yes;
-      app.emit("repaint");
-      app.emit("view");
-    }, { "data-control": control });
-    app.on("view-set", () => box.set(app[field]));
-    box.set(app[field] ?? false);
-    return box.element;
-  };
   const said = byId("live");
+  const compare = button("", () => app.compare(app.states.length === 1), { id: "compare", class: "quiet" });
+  const show = () => {
+    const two = app.states.length > 1;
+    setText(compare, two ? "Back to one network" : "Compare two networks");
+    set(compare, { "aria-pressed": two });
+  };
+  app.on("state", show);
+  show();
   byId("top-actions").append(
-    option("Test points", "testPoints", "view.test"),
-    option("Decisions only", "decided", "view.decided"),
+    compare,
     button("Copy link", async () => {
       await copyLink();
       setText(said, "The address was copied.");
     }, { class: "quiet", "data-do": "copy-link" }),
     button("Save model", () => saveModel(app), { class: "quiet", "data-do": "save" }),
-    button("Light / dark", toggleTheme, { class: "quiet", "data-do": "theme" }),
+    button("◐", toggleTheme, { class: "quiet icon", "data-do": "theme", "aria-label": "Light or dark", title: "Light or dark" }),
   );
 }
 

@@ -30,7 +30,7 @@ export function buildResults(app) {
       h("div", { class: "row spread" }, h("h2", { id: "curves-title" }, "Learning curve"), h("div", { class: "row" }, which.element, logarithmic.element)),
       chart.element),
     h("section", { class: "card", "aria-labelledby": "scores-title" },
-      h("h2", { id: "scores-title" }, "Scores"), table, confusion),
+      h("h2", { id: "scores-title" }, "Scores"), h("div", {}, table, confusion)),
   );
 
   function draw() {

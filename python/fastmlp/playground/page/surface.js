@@ -2,6 +2,7 @@
 // or of a function of x alone its curve; with the points on it. A click adds a point.
 
 import { css, neutral, ofClass, signed } from "./colours.js";
+import { toggle } from "./controls.js";
 import { h, s, set, setText } from "./dom.js";
 import { paintClasses, paintSigned } from "./maps.js";
 import { short, ticks } from "./numbers.js";
@@ -27,7 +28,9 @@ export class Surface {
       onkeydown: (event) => this.#moveByKey(event),
     }, this.map, this.dots, h("i", { class: "crosshair", hidden: true }));
     this.element = h("div", { class: "surface" }, this.caption,
-      h("div", { class: "framed" }, this.up, this.square, this.across), this.legend);
+      h("div", { class: "framed" }, this.up, this.square, this.across), this.legend,
+      h("div", { class: "row options" }, this.#option("Test points", "testPoints"), this.#option("Decisions only", "decided")));
+    this.decisions = this.element.querySelector("[data-control='view.decided']").parentElement;
     this.looked = null; // the unit whose map is shown in place of the output
     this.cursor = null; // where the keys have moved the crosshair, in shares of the picture
     onTheme(() => this.show());
@@ -36,6 +39,20 @@ export class Surface {
 
   get net() {
     return this.app.nets[this.place];
+  }
+
+  /** What is shown in the pictures of all networks. */
+  #option(words, field) {
+    const { app } = this;
+    const box = toggle(words, (yes) => {
+      app[field] = yes;
+      app.emit("view");
+      app.emit("view-set");
+    }, { "data-control": `view.${field}` });
+    const show = () => box.set(app[field] ?? false);
+    app.on("view-set", show);
+    show();
+    return box.element;
   }
 
   /** Whether the prediction is a function of x alone, whose curve says more than a map. */
@@ -101,7 +118,7 @@ export class Surface {
   #title(classes, task) {
     const target = this.net.data?.target_name;
     if (task === "regression") return target && target !== "target" ? `Predicted ${target}` : "Prediction";
-    return classes?.length > 2 ? "Predicted class" : "Probability of the classes";
+    return classes?.length > 2 ? "Predicted class" : "Probability of each class";
   }
 
   #numbers() {
@@ -151,6 +168,7 @@ export class Surface {
 
   #colour(target, task) {
     if (task === "classification") return ofClass(target);
+    if (this.isCurve) return isDark() ? [90, 175, 235] : [70, 150, 200];
     const { center, scale } = this.net.output;
     return signed((target - center) / (scale || 1));
   }
@@ -177,6 +195,11 @@ export class Surface {
 
   #legend() {
     const { task, classes, output } = this.net;
+    this.decisions.hidden = task === "regression";
+    if (this.isCurve) {
+      this.legend.replaceChildren(h("span", { class: "key" }, h("i", { class: "dot data-dot" }), "points"), h("span", { class: "key" }, h("i", { class: "stroke" }), "network"));
+      return;
+    }
     const bar = (colours) => h("i", { class: "bar", "data-colours": colours.join() });
     let parts;
     if (task === "classification" && classes.length > 2) {

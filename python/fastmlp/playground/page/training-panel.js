@@ -1,7 +1,7 @@
 // How the selected network is trained. What acts without a reset is what the server says acts so.
 
-import { button, choice, number, radios, slider, toggle } from "./controls.js";
-import { byId, h, set } from "./dom.js";
+import { choice, number, radios, slider, toggle } from "./controls.js";
+import { byId, h } from "./dom.js";
 import { percent, short } from "./numbers.js";
 
 // the fields that a schedule has besides the rate
@@ -109,21 +109,17 @@ function lossOf(app, tie) {
   };
 }
 
-/** Which of two networks is changed, and how to have one or two. */
+/** Which of two networks is changed. */
 function whichOf(app) {
   const options = ["A", "B"].map((content, value) => ({ value, content, data: { "data-which": content } }));
   const segments = radios("The network that is changed", options, (place) => app.select(place));
   const note = h("span", { class: "soft" }, "is changed here");
-  const compare = button("Compare two networks", () => app.compare(app.states.length === 1), { id: "compare", class: "quiet" });
-  const element = h("div", { class: "row which" }, segments.element, note, compare);
+  const element = h("div", { class: "row which" }, segments.element, note);
   return {
     element,
     show() {
-      const two = app.states.length > 1;
-      segments.element.hidden = note.hidden = !two;
+      element.hidden = app.states.length < 2;
       segments.set(app.selected);
-      compare.textContent = two ? "Back to one" : "Compare two networks";
-      set(compare, { "aria-pressed": two });
     },
   };
 }
