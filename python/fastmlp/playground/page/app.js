@@ -7,7 +7,8 @@ const ALWAYS = ["maps", "weights"];
 const SOMETIMES = ["curves", "confusion", "snapshots"]; // while playing: in every sixth frame
 const RARELY = ["points", "inputs"]; // as the data have changed
 const BUDGET = 150; // milliseconds of training in a frame, so that large networks stay live
-const RESOLUTION = 100; // pixels of a map, along each axis
+const FINE = 100, COARSE = 60; // pixels of a map, along each axis
+const MANY_UNITS = 32; // of which maps are coarse
 
 const copy = (value) => structuredClone(value);
 const animationFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
@@ -200,10 +201,15 @@ export class App {
       epochs: this.playing ? this.epochsPerFrame : 0,
       ...orders[i],
     }));
-    const body = { networks, want, resolution: RESOLUTION, budget_ms: BUDGET };
+    const body = { networks, want, resolution: this.#resolution(), budget_ms: BUDGET };
     const answer = this.api.frame("frame", body);
     answer.catch(() => {}); // whoever awaits it sees the error
     return { answer, sent };
+  }
+
+  #resolution() {
+    const units = (net) => (net.units ?? []).reduce((sum, count) => sum + count, 0);
+    return this.nets.reduce((sum, net) => sum + units(net), 0) > MANY_UNITS ? COARSE : FINE;
   }
 
   #isDue() {

@@ -16,7 +16,7 @@ export class CurveChart {
     this.svg.append(this.axes, this.lines, this.cursor);
     this.readout = h("p", { class: "readout" });
     this.legend = h("p", { class: "legend" });
-    this.element = h("div", { class: "chart-box" }, this.legend, this.svg, this.readout);
+    this.element = h("div", { class: "chart-box" }, this.legend, h("div", { class: "chart-area" }, this.svg), this.readout);
     this.label = label;
     this.logarithmic = false;
     this.curves = [];

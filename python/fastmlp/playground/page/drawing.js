@@ -7,6 +7,7 @@ const HEAD = 56; // pixels above the units, for what a layer's controls need
 const GAP = 7;
 const LARGEST = 48, SMALLEST = 20; // pixels of a unit
 const NARROWEST = 84; // of a column
+const LONG_NAMES = 56; // pixels at the left for names of inputs
 
 /** How many units of a layer are drawn: lines to more could not be told apart. */
 const mostShown = (columns) => (columns > 8 ? 8 : columns > 5 ? 10 : 16);
@@ -105,8 +106,11 @@ export class NetworkDrawing {
     if (size === this.size) return;
     this.size = size;
     set(this.svg, { viewBox: `0 0 ${width} ${height}`, width, height });
-    this.inner.style.cssText = `width:${width}px;height:${height}px;--unit:${unit}px`;
-    const middle = (layer) => ((layer + 0.5) * width) / this.columns.length;
+    Object.assign(this.inner.style, { width: `${width}px`, height: `${height}px` });
+    this.inner.style.setProperty("--unit", `${unit}px`);
+    const left = this.#longNames() ? LONG_NAMES : 0;
+    const middle = (layer) => left + ((layer + 0.5) * (width - left)) / this.columns.length;
+    this.inner.style.setProperty("--name", `${middle(0) - unit / 2 - 8}px`);
     const pitch = unit + GAP + Math.max(0, Math.min(10, (room / most - unit - GAP) * 0.6));
     const top = (layer) => {
       const count = this.shown[layer] + (this.more[layer] ? 0.7 : 0);
@@ -132,6 +136,11 @@ export class NetworkDrawing {
       line.setAttribute("d", d);
       hit.setAttribute("d", d);
     }
+  }
+
+  /** Whether the inputs have names that need room at the left. */
+  #longNames() {
+    return this.columns[0].units.some((unit) => unit.name.length > 6);
   }
 
   /** Show weights: per layer {coefs, intercepts, rows, columns}; layer 1 is the first. */

@@ -36,7 +36,7 @@ export class Pad {
       const value = h("span", { class: "num" });
       return { fill, value, element: h("li", { "data-digit": digit }, h("b", {}, String(digit)), h("span", { class: "track" }, fill), value) };
     });
-    this.verdict = h("p", { class: "verdict", "aria-live": "polite" }, "Draw a digit from 0 to 9.");
+    this.verdict = h("p", { class: "verdict", "aria-live": "polite" });
     this.saw = h("ol", { class: "saw" });
     this.sawTitle = h("h3", { hidden: true }, "What the most active units of layer 1 saw");
     this.label = 0;
@@ -44,7 +44,7 @@ export class Pad {
     this.teach = h("div", { class: "row teach", hidden: true }, label.element,
       button("Add it to the training data", () => this.#add(), { "data-do": "teach" }));
     this.element = h("div", { class: "pad-box" },
-      h("p", { class: "caption" }, "Draw a digit"),
+      h("p", { class: "caption" }, "Draw a digit from 0 to 9"),
       h("div", { class: "pad-row" },
         h("div", { class: "pad-left" }, this.canvas,
           h("div", { class: "row spread" }, button("Clear", () => this.#clear(), { "data-do": "clear" }),
@@ -163,7 +163,7 @@ export class Pad {
     });
     this.small.getContext("2d").clearRect(0, 0, 8, 8);
     if (answer) paintPixels(this.small, answer.pixels.flat());
-    setText(this.verdict, answer ? `The network says ${answer.predicted}.` : "Draw a digit from 0 to 9.");
+    setText(this.verdict, answer ? `The network says ${answer.predicted}.` : "");
     this.teach.hidden = !answer;
     this.#showUnits();
     this.app.emit("pad", this.place);
