@@ -87,16 +87,31 @@ export class App {
     for (const state of this.states) {
       Object.assign(state.data, copy(fields));
       Object.assign(state.network, copy(network));
-      const task = this.task(state.data);
-      if (task !== before) state.network.loss = this.hello.network[task].loss;
+      if (fields.set || fields.features) this.#freeFirstWeights(state);
+      if (this.task(state.data) !== before) this.#changeTask(state);
     }
     this.#changed(RARELY);
+  }
+
+  /** Classes instead of values, or the reverse: the parameters that both have stay, but for the loss. */
+  #changeTask(state) {
+    const defaults = this.hello.network[this.task(state.data)];
+    const kept = Object.entries(state.network).filter(([name]) => name in defaults && name !== "loss");
+    state.network = { ...defaults, ...Object.fromEntries(kept) };
   }
 
   /** Change parameters of the selected network. */
   changeNetwork(fields) {
     Object.assign(this.state.network, copy(fields));
+    if (fields.hidden_layer_sizes) this.#freeFirstWeights(this.state);
     this.#changed();
+  }
+
+  /** Given first weights fit one architecture alone: of another they are drawn. */
+  #freeFirstWeights(state) {
+    const { network } = state;
+    const rules = this.hello.choices.init;
+    if (!rules.includes(network.init)) network.init = this.defaultsOf(state).network.init;
   }
 
   changeSeed(seed) {
@@ -268,7 +283,7 @@ export class App {
       const net = this.nets[i];
       const structure = JSON.stringify([said.units, said.inputs, said.outputs, said.activations, said.task]);
       net.changed = structure !== net.structure;
-      if (net.changed) net.arrays = {};
+      if (net.changed) Object.assign(net, { arrays: {}, layers: null, confusion: null, snapshots: null });
       Object.assign(net, said, { structure, resolution: header.resolution });
       this.timing.epochs += said.made ?? 0;
     });

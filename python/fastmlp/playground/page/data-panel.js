@@ -118,16 +118,17 @@ function pictureOf(set) {
   const paint = () => {
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, canvas.width, canvas.height);
-    for (const [x, y, target] of set.preview ?? []) {
-      context.fillStyle = css(set.task === "regression" ? signed(target) : ofClass(Math.round(target)));
+    for (const [x, y, target] of set.preview) {
+      const up = FUNCTIONS.includes(set.name) ? 4 * target : y;
+      context.fillStyle = css(set.task === "regression" ? signed(target) : ofClass(target));
       context.beginPath();
-      context.arc(44 + 30 * x, 36 - 30 * y, 3.4, 0, 7);
+      context.arc(44 + 6.4 * x, 36 - 5.4 * up, 3.2, 0, 7);
       context.fill();
     }
   };
   paint();
   onTheme(paint);
-  return set.preview?.length ? canvas : h("span", { class: "glyph", "aria-hidden": "true" }, GLYPHS[set.name] ?? "");
+  return set.preview.length ? canvas : h("span", { class: "glyph", "aria-hidden": "true" }, GLYPHS[set.name] ?? "");
 }
 
 const GLYPHS = { digits: "0–9", table: "▦", points: "+" };

@@ -66,7 +66,7 @@ export class NetworkDrawing {
       const mark = layer > 0 ? h("i", { class: "bias" }) : null;
       const name = layer === 0 ? h("span", { class: "unit-name" }, unit.name) : null;
       const button = h("button", {
-        type: "button", class: `unit ${column.kind}`, "data-layer": layer, "data-unit": i,
+        type: "button", class: `unit ${column.kind} ${column.image ? "image" : ""}`, "data-layer": layer, "data-unit": i,
         "aria-label": unit.label, title: unit.label,
         onclick: () => this.on.unit(layer, i, button),
         onpointerenter: () => this.on.look(layer, i),

@@ -61,6 +61,7 @@ export class Lane {
       return {
         units,
         kind: layer === 0 ? "input" : layer === last ? "output" : "hidden",
+        image: many && this.app.isDigits,
         apart: layer === 1 && net.units[0] > MOST_INPUTS,
       };
     });

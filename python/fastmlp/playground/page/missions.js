@@ -6,7 +6,7 @@ import { h, set, setText } from "./dom.js";
 const EVERY = 30; // frames between two checks while a mission is on
 
 export function buildMissions(app, panel) {
-  const { missions = [] } = app.hello;
+  const { missions } = app.hello;
   const done = new Set();
   let current = null;
   let asking = false;
@@ -22,7 +22,8 @@ export function buildMissions(app, panel) {
   const begin = button("Set it up", () => start(), { class: "primary", "data-do": "begin-mission" });
   const test = button("Check", () => check(true), { "data-do": "check-mission" });
   const verdict = h("p", { class: "verdict", role: "status", "data-verdict": "" });
-  const story = h("div", { class: "story fields" }, title, text, h("div", { class: "row" }, begin, test), verdict, hint);
+  const checks = h("ul", { class: "checks" });
+  const story = h("div", { class: "story fields" }, title, text, h("div", { class: "row" }, begin, test, verdict), checks, hint);
   panel.append(h("div", { class: "missions" }, h("ul", {}, items.map(({ item }) => h("li", {}, item))), story));
 
   function show(mission) {
@@ -33,6 +34,7 @@ export function buildMissions(app, panel) {
     hint.open = false;
     setText(hint.lastChild, mission.hint ?? "");
     say(null, "");
+    checks.replaceChildren();
     items.forEach(({ mission: of, item }) => set(item, { "aria-pressed": of === mission }));
   }
 
@@ -41,6 +43,7 @@ export function buildMissions(app, panel) {
     app.takeStates([current.state]);
     app.reset();
     say(null, "Ready: press play.");
+    checks.replaceChildren();
     app.mission = current.id;
   }
 
@@ -57,7 +60,10 @@ export function buildMissions(app, panel) {
       const answer = await app.api.ask("mission", { id });
       if (current.id !== id) return;
       if (answer.done) finish(id);
-      if (loud || answer.done) say(answer.done, answer.text);
+      checks.replaceChildren(...answer.checks.map((check) =>
+        h("li", { class: check.done ? "done" : null }, h("i", { class: "mark", "aria-hidden": "true" }), h("span", {}, check.text),
+          h("span", { class: "sr-only" }, check.done ? "(done)" : "(open)"))));
+      if (loud || answer.done) say(answer.done, answer.done ? "Done!" : "Not yet.");
     } catch (error) {
       app.emit("notice", error.message);
     } finally {

@@ -80,9 +80,9 @@ function showScores(app, table) {
   cells.forEach((row, i) => row.forEach((text, k) => setText(table.rows[i].cells[k], text)));
 }
 
-/** Rows: the true class; columns: the predicted one; of the test points. */
+/** Rows: the true class; columns: the predicted one; of the test points, where there are some. */
 function showConfusion(net, element, repaint = false) {
-  const counts = net.confusion.test;
+  const counts = net.confusion.test ?? net.confusion.train;
   const key = JSON.stringify([counts, net.classes]);
   if (element.dataset.key === key && !repaint && element.childElementCount) return;
   element.dataset.key = key;
@@ -96,7 +96,7 @@ function showConfusion(net, element, repaint = false) {
   const total = (row) => row.reduce((sum, count) => sum + count, 0);
   element.replaceChildren(
     h("table", { class: small ? "small" : null },
-      h("caption", {}, "Test points: rows are the true class, columns the predicted one"),
+      h("caption", {}, `${net.confusion.test ? "Test" : "Training"} points: rows are the true class, columns the predicted one`),
       h("tr", {}, h("th", {}), net.classes.map((label) => h("th", { scope: "col" }, String(label)))),
       counts.map((row, i) =>
         h("tr", {}, h("th", { scope: "row" }, String(net.classes[i])), row.map((count, k) => cell(count, total(row), i === k))))),

@@ -4,9 +4,10 @@ import { h, s } from "./dom.js";
 import { short } from "./numbers.js";
 import { featureName } from "./units.js";
 
-const BOX = { width: 104, line: 15, pad: 7 };
-const COLUMN = 250, GAP = 16;
-const MOST_UNITS = 8, MOST_LABELS = 12;
+const BOX = { width: 132, line: 15, pad: 7 };
+const COLUMN = 366, GAP = 16;
+const MOST_UNITS = 8, MOST_LABELS = 12; // of more, those into the chosen unit alone
+const WIDE_GAP = 60; // where all weights are written
 
 /** Which units of a layer are drawn: all, or those with the largest deltas. */
 function chosenOf(deltas) {
@@ -30,14 +31,15 @@ export function drawStep(step, shown, chosen, choose) {
     chosenOf(layers[0].inputs.map((_, i) => layers[0].delta.reduce((sum, delta, k) => sum + Math.abs(delta * layers[0].weights[i][k]), 0))),
     ...layers.map((layer) => chosenOf(layer.delta)),
   ];
-  const lines = [1, ...layers.map(() => 3)];
+  const edges = layers.reduce((sum, _, i) => sum + columns[i].length * columns[i + 1].length, 0);
+  const gap = edges <= MOST_LABELS ? WIDE_GAP : GAP;
+  const lines = [1, ...layers.map(() => 4)];
   const heights = lines.map((count) => BOX.pad * 2 + BOX.line * (count + 1));
-  const tall = columns.map((units, i) => units.length * (heights[i] + GAP) - GAP + (units.length < sizeOf(step, i) ? 20 : 0));
+  const tall = columns.map((units, i) => units.length * (heights[i] + gap) - gap + (units.length < sizeOf(step, i) ? 20 : 0));
   const height = Math.max(...tall) + 40;
   const width = columns.length * COLUMN - (COLUMN - BOX.width) + 150;
   const left = (i) => 12 + i * COLUMN;
-  const top = (i, place) => (height - tall[i]) / 2 + place * (heights[i] + GAP);
-  const edges = layers.reduce((sum, _, i) => sum + columns[i].length * columns[i + 1].length, 0);
+  const top = (i, place) => (height - tall[i]) / 2 + place * (heights[i] + gap);
   const parts = { lines: [], labels: [], boxes: [] };
 
   layers.forEach((layer, l) => {
@@ -49,7 +51,9 @@ export function drawStep(step, shown, chosen, choose) {
         const weight = layer.weights[from][to];
         parts.lines.push(s("line", { x1, y1, x2, y2, class: `edge ${weight < 0 ? "negative" : "positive"} ${isChosen ? "" : "faint"}` }));
         if (!isChosen) return;
-        const share = columns[l + 1].length === 1 || columns[l].length === 1 ? 0.5 : row % 2 ? 0.66 : 0.34;
+        // apart from each other: each unit's weights stand at a place of their own along the lines
+        const rows = columns[l + 1].length;
+        const share = rows === 1 || edges > MOST_LABELS ? 0.4 : 0.28 + (0.44 * row) / (rows - 1);
         parts.labels.push(label(x1 + share * (x2 - x1), y1 + share * (y2 - y1), weightLines(layer, from, to, shown, l), { "data-edge": `${l}.${from}.${to}` }));
       });
     });
@@ -85,6 +89,8 @@ function inputLines(step, unit) {
 
 function unitLines(layer, unit, l, shown, count) {
   const lines = [l === count - 1 ? (layer.delta.length > 1 ? `output ${unit + 1}` : "output") : `unit ${unit + 1}`];
+  const bias = short(layer.biases[unit], 3);
+  lines.push(`b  ${shown.update ? `${bias} → ${short(layer.new_biases[unit], 3)}` : bias}`);
   if (shown.forward > l) lines.push(`z  ${short(layer.z[unit], 4)}`, `a  ${short(layer.outputs[unit], 4)}`);
   if (shown.backward > count - 1 - l) lines.push(`δ  ${short(layer.delta[unit], 3)}`);
   return lines;

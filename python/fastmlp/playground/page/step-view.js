@@ -83,21 +83,24 @@ export function buildStepView(app, panel) {
     ask();
   }, { "data-control": "step-row" });
   rows.set(0);
-  const presets = (app.hello.presets ?? []).map((item) =>
+  const presets = app.hello.presets.map((item) =>
     button(item.title, () => begin(item), { class: "chip-button", "data-preset": item.id, title: item.text ?? "" }));
   panel.append(h("div", { class: "fields" },
-    h("div", { class: "row spread" },
-      h("div", { class: "row" }, rows.element, h("span", { class: "soft" }, "or a worked example:"), presets),
-      h("div", { class: "row" }, back, next, all)),
-    title, drawing, words, note));
+    h("div", { class: "row" }, rows.element, h("span", { class: "soft" }, "or a worked example:"), presets),
+    h("div", { class: "row stage-row" }, back, next, all, title),
+    drawing, words, note));
+  let beginning = false;
+  // a preset is over as soon as the state is another one
+  app.on("state", () => beginning || (preset = null));
 
-  async function begin(item) {
+  function begin(item) {
     app.pause();
+    beginning = true;
     preset = item;
     app.takeStates([item.state]);
     app.reset();
-    place = 0;
-    // asked as soon as the network stands: "busy" ends
+    beginning = false;
+    place = 0; // the step is asked for as soon as the network stands
   }
 
   async function ask() {
