@@ -70,6 +70,7 @@ function showScores(app, table) {
     const score = (value) => (net.metric === "R2" ? short(value) : percent(value));
     cells.push([`${name}loss`, short(net.loss.train), short(net.loss.test)]);
     cells.push([`${name}${metric}`, score(net.score.train), score(net.score.test)]);
+    if (net.validation) cells.push([`${name}set aside`, `best in ${net.validation.best_epoch}`, score(net.validation.score)]);
   });
   const shape = `${cells.length}`;
   if (table.dataset.shape !== shape) {

@@ -129,7 +129,14 @@ export function buildStepView(app, panel) {
     drawing.replaceChildren();
     setText(title, "");
     setText(words, "");
+    back.disabled = next.disabled = all.disabled = true;
+    setText(note, "");
     if (!step) return;
+    if (step.layers.some((layer) => layer.z.length !== layer.outputs.length)) {
+      setText(note, "The units of 'maxout' have several sums each, which are not drawn: fastmlp.inspection.explain_step prints them.");
+      return;
+    }
+    all.disabled = false;
     const stages = stagesOf(step);
     place = Math.min(place, stages.length - 1);
     const stage = stages[place];

@@ -4,25 +4,14 @@ import { choice, number, radios, slider, toggle } from "./controls.js";
 import { byId, h } from "./dom.js";
 import { percent, short } from "./numbers.js";
 
-// the fields that a schedule has besides the rate
-const OF_SCHEDULE = {
-  step: ["learning_rate_decay", "learning_rate_period"],
-  exponential: ["learning_rate_decay"],
-  plateau: ["learning_rate_decay", "learning_rate_period"],
-  cosine: ["learning_rate_period"],
-  one_cycle: ["max_iter"],
-  invscaling: ["power_t"],
-};
 const OF_SGD = ["invscaling", "adaptive"]; // scikit-learn's, which change the rate of sgd alone
 const words = (name) => name.replaceAll("_", " ");
 
 export function buildTrainingPanel(app) {
   const bound = [];
-  const defaults = app.hello.network.classification;
 
-  /** A control that is tied to a parameter; null where the server has no such parameter. */
+  /** A control that is tied to a parameter. */
   function tie(field, make) {
-    if (!(field in defaults)) return null;
     const control = make((value) => app.changeNetwork({ [field]: value }));
     control.element.dataset.control = `network.${field}`;
     if (!app.hello.live.includes(field)) {
@@ -32,7 +21,7 @@ export function buildTrainingPanel(app) {
     bound.push({ field, control });
     return control;
   }
-  const hide = (control, yes) => control && (control.element.hidden = yes);
+  const hide = (control, yes) => (control.element.hidden = yes);
 
   const choices = (field) => app.hello.choices[field].map((name) => [name, words(name)]);
   const rate = tie("learning_rate_init", (change) => slider("Learning rate", { low: 1e-5, high: 10, scale: "log" }, change));
@@ -42,15 +31,26 @@ export function buildTrainingPanel(app) {
   const l2 = tie("alpha", (change) => slider("L2 penalty", { low: 1e-5, high: 10, scale: "log", zero: true }, change));
   const l1 = tie("l1", (change) => slider("L1 penalty", { low: 1e-5, high: 10, scale: "log", zero: true }, change));
   const dropout = tie("dropout", (change) => slider("Dropout", { low: 0, high: 0.9, step: 0.05, format: (v) => percent(v, 0) }, change));
-  const momentum = tie("momentum", (change) => slider("Momentum", { low: 0, high: 0.99, step: 0.01, format: (v) => short(v, 2) }, change));
   const schedule = tie("learning_rate", (change) => choice("Schedule", choices("learning_rate"), change));
-  const fields = {
-    learning_rate_decay: tie("learning_rate_decay", (change) => number("Factor", { low: 0.01, high: 1, step: 0.01 }, change, { placeholder: "auto" })),
-    learning_rate_period: tie("learning_rate_period", (change) => number("Epochs between", { low: 1, high: 100000, step: 1 }, change, { placeholder: "auto" })),
-    max_iter: tie("max_iter", (change) => number("Epochs in all", { low: 1, high: 1000000, step: 1 }, change)),
-    power_t: tie("power_t", (change) => number("Exponent", { low: 0, high: 5, step: 0.1 }, change)),
+  const typed = (field, label, options, attributes = {}) =>
+    tie(field, (change) => number(label, options, change, attributes));
+  const epochs = { low: 1, high: 1e6, step: 1 };
+  const auto = { placeholder: "auto" };
+  const ofSchedule = {
+    learning_rate_decay: typed("learning_rate_decay", "Factor", { low: 0.001, high: 1, step: 0.001 }, auto),
+    learning_rate_period: typed("learning_rate_period", "Period, epochs", epochs, auto),
+    learning_rate_period_mult: typed("learning_rate_period_mult", "Period grows by", { low: 1, high: 100, step: 1 }),
+    learning_rate_min: typed("learning_rate_min", "Smallest rate", { low: 0, high: 1 }),
+    max_iter: typed("max_iter", "Epochs in all", epochs),
+    power_t: typed("power_t", "Exponent", { low: 0, high: 5, step: 0.1 }),
+    tol: typed("tol", "Least progress", { low: 0, high: 1 }),
   };
-  const warmup = tie("warmup_epochs", (change) => number("Warm-up epochs", { low: 0, high: 10000, step: 1 }, change));
+  const warmup = typed("warmup_epochs", "Warm-up epochs", { low: 0, high: 1e4, step: 1 });
+  const ofSolver = {
+    momentum: tie("momentum", (change) => slider("Momentum", { low: 0, high: 0.99, step: 0.01, format: (v) => short(v, 2) }, change)),
+    nesterovs_momentum: tie("nesterovs_momentum", (change) => toggle("Nesterov's momentum", change)),
+    weight_decay: tie("weight_decay", (change) => slider("Weight decay", { low: 1e-5, high: 10, scale: "log", zero: true }, change)),
+  };
   const stopping = tie("early_stopping", (change) => toggle("Early stopping", change));
   const patience = tie("n_iter_no_change", (change) => number("Patience, epochs", { low: 1, high: 100000, step: 1 }, change));
   const init = tie("init", (change) => choice("First weights", choices("init"), change));
@@ -59,13 +59,13 @@ export function buildTrainingPanel(app) {
 
   const part = (title, ...controls) =>
     h("details", { "data-part": title }, h("summary", {}, title),
-      h("div", { class: "fields" }, controls.filter(Boolean).map((control) => control.element)));
+      h("div", { class: "fields" }, controls.map((control) => control.element)));
   const which = whichOf(app);
   byId("training").append(
     which.element,
     h("div", { class: "fields" },
-      [rate, solver, batch, losses, l2].filter(Boolean).map((control) => control.element),
-      part("Schedule and momentum", schedule, ...Object.values(fields), warmup, momentum),
+      [rate, solver, batch, losses, l2].map((control) => control.element),
+      part("Schedule and momentum", schedule, ...Object.values(ofSchedule), warmup, ...Object.values(ofSolver)),
       part("Against overfitting", l1, dropout, stopping, patience),
       part("First weights", init, seed),
       h("p", { class: "soft resets-note" }, "starts training again; all else acts at once"),
@@ -81,14 +81,15 @@ export function buildTrainingPanel(app) {
     losses.show();
     which.show();
     seed.set(app.state.seed);
-    hide(momentum, network.solver !== "sgd");
-    const acts = network.solver === "sgd" || !OF_SGD.includes(network.learning_rate);
-    for (const option of schedule?.input.options ?? []) {
-      option.disabled = network.solver !== "sgd" && OF_SGD.includes(option.value);
-    }
-    const needed = acts ? OF_SCHEDULE[network.learning_rate] ?? [] : [];
-    for (const [field, control] of Object.entries(fields)) hide(control, !needed.includes(field));
-    hide(patience, !network.early_stopping);
+    const isSgd = network.solver === "sgd";
+    for (const option of schedule.input.options) option.disabled = !isSgd && OF_SGD.includes(option.value);
+    const acts = isSgd || !OF_SGD.includes(network.learning_rate);
+    const needed = acts ? app.hello.choices.schedule_fields[network.learning_rate] : [];
+    for (const [field, control] of Object.entries(ofSchedule)) hide(control, !needed.includes(field));
+    hide(ofSolver.momentum, !isSgd);
+    hide(ofSolver.nesterovs_momentum, !isSgd || network.momentum === 0);
+    hide(ofSolver.weight_decay, network.solver !== "adamw");
+    hide(patience, !network.early_stopping && network.learning_rate !== "adaptive");
   }
   app.on("state", show);
   show();

@@ -36,6 +36,15 @@ function field(label, value, change, data) {
   return h("div", { class: "control" }, h("label", { for: id }, label), input);
 }
 
+/** The weights and the bias of a sum, to be changed. */
+function fieldsOf(app, place, layer, { column, terms, bias }) {
+  const set = (input) => (value) => app.setWeight(place, { layer: layer - 1, input, unit: column, value });
+  return [
+    terms.map((term) => field(`weight of ${term.name}`, term.weight, set(term.from), { "data-weight": `${layer - 1}.${term.from}.${column}` })),
+    field("bias", bias, set(null), { "data-bias": `${layer - 1}.${column}` }),
+  ];
+}
+
 /** The card of a unit; `layer` counts the inputs as 0. */
 export function openUnit(app, place, layer, unit, element) {
   const net = app.nets[place];
@@ -48,13 +57,10 @@ export function openUnit(app, place, layer, unit, element) {
   else canvas.hidden = true;
   const parts = [];
   if (layer > 0) {
-    const { terms, bias, text } = formulaOf(net, layer, unit);
-    const set = (input) => (value) => app.setWeight(place, { layer: layer - 1, input, unit, value });
+    const { sums, text } = formulaOf(net, layer, unit);
     parts.push(h("p", { class: "formula" }, h("code", {}, text)));
-    if (terms.length <= MOST_FIELDS) {
-      parts.push(h("div", { class: "fields weight-fields" },
-        terms.map((term) => field(`weight of ${term.name}`, term.weight, set(term.from), { "data-weight": `${layer - 1}.${term.from}.${unit}` })),
-        field("bias", bias, set(null), { "data-bias": `${layer - 1}.${unit}` })));
+    if (sums[0].terms.length <= MOST_FIELDS) {
+      parts.push(h("div", { class: "fields weight-fields" }, sums.map((sum) => fieldsOf(app, place, layer, sum))));
     }
   }
   const dialog = h("dialog", { class: "unit-card", "aria-label": name },
@@ -72,7 +78,7 @@ export function columnOf(matrix, column) {
 /** A single weight, to be changed. */
 export function openWeight(app, place, layer, from, to, at) {
   const net = app.nets[place];
-  const { terms } = formulaOf(net, layer, to);
+  const [{ terms }] = formulaOf(net, layer, to).sums;
   const name = `Weight of ${terms[from].name} in ${unitName(net, layer, to)}`;
   const dialog = h("dialog", { class: "unit-card", "aria-label": name },
     h("form", { method: "dialog", class: "fields" },
