@@ -127,9 +127,12 @@ class Tab:
 
     def change(self, control, value):
         """Set a control: an input, a box to tick, or a list to choose from."""
-        part = self.page.locator(f"[data-control='{control}']:visible").first
+        parts = self.page.locator(f"[data-control='{control}']")
+        parts.evaluate_all(
+            "parts => parts.map(part => part.closest('details')).forEach(d => d && (d.open = true))"
+        )
+        part = parts.locator("visible=true").first
         field = part.locator("xpath=descendant-or-self::*[self::input or self::select]").first
-        part.evaluate("part => { const more = part.closest('details'); if (more) more.open = true; }")
         if field.evaluate("field => field.tagName") == "SELECT":
             field.select_option(value)
         elif isinstance(value, bool):

@@ -103,8 +103,8 @@ def test_several_classes(tab):
     tab.train(100)
     assert float(tab.lane("test-score")) > 0.9
     assert len(tab.page.query_selector_all(".confusion td")) == 16
-    rows = [int(cell.inner_text()) for cell in tab.page.query_selector_all(".confusion td")]
-    assert sum(rows) == 250  # the test points
+    counts = [int(cell.inner_text()) for cell in tab.page.query_selector_all(".confusion td")]
+    assert sum(counts) == tab.value("window.playground.nets[0].data.test")
     tab.change("view.decided", True)
     decided = tab.colours(OUTPUT)
     assert decided <= 4
@@ -148,17 +148,20 @@ def test_points_are_added_by_keys_too(tab):
 
 def test_nothing_but_own_points(tab):
     tab.choose("points")
-    with tab.refusals_expected():
-        tab.idle()
-    assert tab.state("data.set") == "points"
+    assert tab.page.get_attribute(POINTS, "data-points") == "2"  # one of each class to begin with
     box = tab.page.locator("[data-surface]").bounding_box()
     for label, across in ((0, 0.2), (1, 0.8)):
         tab.page.check(f"[data-brush='{label}'] input")
         tab.page.mouse.click(box["x"] + across * box["width"], box["y"] + box["height"] / 2)
         tab.idle()
-    assert len(tab.state("data.added")) == 2
+    assert len(tab.state("data.added")) == 4
     tab.train(50)
     assert float(tab.lane("loss")) < 0.3
+    tab.change("data.task", "regression")
+    assert "R²" in tab.text(".scores")
+    tab.page.click("#clear-added")
+    tab.idle()
+    assert len(tab.state("data.added")) == 2
 
 
 def test_a_function_of_x_is_a_curve_with_values_to_click(tab):

@@ -30,7 +30,8 @@ export function buildDataPanel(app) {
   const classes = bound((change) => slider("Classes", { low: 2, high: 8, format: whole }, change), "classes");
   const seed = bound((change) => number("Seed of the data", { low: 0, high: 2 ** 31 - 1, step: 1 }, change), "seed");
   const again = button("New sample", () => app.changeData({ seed: app.data.seed + 1 }), { id: "new-sample" });
-  const task = bound((change) => choice("Kind of target", [["classification", "classes"], ["regression", "values"]], change), "task");
+  const task = choice("Kind of target", [["classification", "classes"], ["regression", "values"]], (value) =>
+    app.changeData({ task: value, added: firstPoints(value) }), { "data-control": "data.task" });
   const plane = planeOf(app);
   const features = featuresOf(app);
   const adding = addingOf(app);
@@ -43,6 +44,7 @@ export function buildDataPanel(app) {
   );
   const show = () => {
     for (const refresh of controls) refresh();
+    task.set(app.data.task);
     const { data } = app;
     const set = app.set();
     const own = ["table", "digits", "points"].includes(data.set);
@@ -99,7 +101,7 @@ function setsOf(app) {
 function choose(app, name) {
   const [before, set] = [app.set(), app.set(name)];
   const { plane, features } = app.hello.data.defaults;
-  const fields = { set: name, added: [], plane };
+  const fields = { set: name, plane, added: name === "points" ? firstPoints(app.data.task) : [] };
   if (isPlane(set) && set.task === "classification") {
     fields.classes = Math.min(app.data.classes, set.classes[1]);
   }
@@ -109,6 +111,9 @@ function choose(app, name) {
   const suggested = { ...fieldsOf(app.hello.network.classification, before.network), ...set.network };
   app.changeData(fields, name === before.name ? {} : suggested);
 }
+
+/** Where there are no points but added ones: something to begin with. */
+const firstPoints = (task) => (task === "regression" ? [[-3, 0, -0.5], [3, 0, 0.5]] : [[-3, 0, 0], [3, 0, 1]]);
 
 const fieldsOf = (defaults, named) =>
   Object.fromEntries(Object.keys(named ?? {}).map((name) => [name, defaults[name]]));
@@ -176,7 +181,7 @@ function featuresOf(app) {
 /** What a click on the picture adds. */
 function addingOf(app) {
   const element = h("div", { class: "adding fields" });
-  const clear = button("Remove added points", () => app.changeData({ added: [] }), { id: "clear-added", class: "quiet" });
+  const clear = button("Remove added points", () => app.changeData({ added: app.data.set === "points" ? firstPoints(app.data.task) : [] }), { id: "clear-added", class: "quiet" });
   let built = "";
   app.brush = 1;
   function show() {
