@@ -9,6 +9,7 @@ import pytest
 
 import fastmlp
 import fastmlp.inspection
+import fastmlp.playground
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 NEEDS = {
@@ -52,7 +53,7 @@ def test_examples_in_docstrings(tmp_path, monkeypatch):
     assert tried >= 160
 
 
-@pytest.mark.parametrize("module", [fastmlp, fastmlp.inspection])
+@pytest.mark.parametrize("module", [fastmlp, fastmlp.inspection, fastmlp.playground])
 def test_the_reference_has_every_public_name(module):
     listed = (DOCS / "api.rst").read_text(encoding="utf-8").split()
     assert {name for name in module.__all__ if not name.startswith("_")} <= set(listed)

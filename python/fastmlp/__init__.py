@@ -4,6 +4,9 @@
 ``sklearn.neural_network`` and trains the same model from the same seed.
 """
 
+from importlib import import_module
+from typing import Any
+
 from fastmlp.estimators.adaline import Adaline
 from fastmlp.estimators.autoencoder import MLPAutoencoder
 from fastmlp.estimators.classifier import MLPClassifier
@@ -36,7 +39,9 @@ __all__ = [
 __version__: str
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> Any:
+    if name in ("inspection", "playground"):  # which most programs do without
+        return import_module(f"fastmlp.{name}")
     if name == "__version__":  # looking it up takes longer than all else here
         from importlib.metadata import version
 

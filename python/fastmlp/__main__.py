@@ -43,6 +43,16 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("model", type=Path, metavar="MODEL", help="a model that --save wrote")
     predict.add_argument("file", type=Path, metavar="FILE", help="a table with the same columns")
     predict.add_argument("--out", type=Path, metavar="FILE", help="the file to write")
+    play = commands.add_parser(
+        "playground",
+        help="a page on which a network is seen while it learns",
+        description="Serve a page to this machine alone, on which a network is seen while it "
+        "learns: data sets of the plane, handwritten digits, or a table of your own.",
+    )
+    play.add_argument("--data", type=Path, metavar="FILE", help="a table of your own")
+    play.add_argument("--target", metavar="COLUMN", help="the column to predict")
+    play.add_argument("--port", type=int, default=0, help="the port; 0 is any that is free (0)")
+    play.add_argument("--no-browser", action="store_true", help="print the address only")
     return parser
 
 
@@ -57,6 +67,10 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None
         parser.error(f"--epochs must be at least 1, got {arguments.epochs}")
     if arguments.command == "predict":
         predictions.run(arguments.model, arguments.file, arguments.out)
+    elif arguments.command == "playground":
+        from fastmlp.app import play  # a web server, which no other command needs
+
+        play.run(arguments.data, arguments.target, arguments.port, not arguments.no_browser)
     elif arguments.data is not None:
         report.run(arguments.data, arguments.target, arguments.task or "auto", arguments.save)
     else:

@@ -50,6 +50,7 @@ from fastmlp.training.data import Data
 from fastmlp.training.diagnostics import DIAGNOSTICS, Diagnostics
 from fastmlp.training.first_order import RECORDS, FirstOrderTraining
 from fastmlp.training.lbfgs import LbfgsTraining
+from fastmlp.training.optimizer import Optimizer
 from fastmlp.training.progress import ProgressWatcher
 from fastmlp.training.training import Training, Watchers
 
@@ -280,22 +281,11 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         elif self.early_stopping:
             train, validation = split_validation(self, data, random)
         n = data.n if train is None else len(train)
-        batch = self._batch_size(n)
         optimizer = make_optimizer(self, blocks, random, goes_on=incremental)
         start_records(self, blocks, validation, goes_on=not new)
         if validation is not None and has_scorer(self):
             validation.score(blocks)  # what the scorer cannot do is found before training
-        network = optimizer.open_network(
-            batch=batch,
-            n=n,
-            architecture=architecture,
-            dtype=dtype,
-            alpha=self.alpha,
-            l1=self.l1,
-            sparse=data.samples.is_sparse,
-            steps=data.samples.n_steps,
-            keep_gradient=self.diagnostics or "clip_norm" in optimizer.options,
-        )
+        network = self._open_network(optimizer, architecture, n, data.samples, dtype)
         return FirstOrderTraining(
             self,
             network,
@@ -306,6 +296,27 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             train=train,
             validation=validation,
             one_epoch=incremental,
+        )
+
+    def _open_network(
+        self,
+        optimizer: Optimizer,
+        architecture: Architecture,
+        n: int,
+        samples: Samples,
+        dtype: npt.DTypeLike,
+    ) -> Network:
+        """The network to train on n of the samples, with the optimizer's state in it."""
+        return optimizer.open_network(
+            batch=self._batch_size(n),
+            n=n,
+            architecture=architecture,
+            dtype=dtype,
+            alpha=self.alpha,
+            l1=self.l1,
+            sparse=samples.is_sparse,
+            steps=samples.n_steps,
+            keep_gradient=self.diagnostics or "clip_norm" in optimizer.options,
         )
 
     def _lbfgs_training(
@@ -474,6 +485,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             l1=self.l1,
             batch=len(samples.targets),
             sparse=samples.is_sparse,
+            steps=samples.n_steps,
             steps=samples.n_steps,
             keep_gradient=True,
         )

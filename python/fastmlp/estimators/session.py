@@ -4,14 +4,41 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from fastmlp.core.native import _native
+from fastmlp.core.network import Blocks
 from fastmlp.core.rules import check_parameters
 from fastmlp.core.threads import n_threads
-from fastmlp.core.typing import Array
-from fastmlp.estimators.base import snapshot
-from fastmlp.estimators.validation import ValidationInput
+from fastmlp.core.typing import Array, HiddenLayer
+from fastmlp.estimators.base import Labels, snapshot
+from fastmlp.estimators.parameters import MLP_PARAMETERS
+from fastmlp.estimators.scoring import mean_loss
+from fastmlp.estimators.setup import (
+    architecture_of,
+    draw_dropout_seed,
+    layer_sizes,
+    solver_rule,
+)
+from fastmlp.estimators.validation import ValidationInput, validation_on
 from fastmlp.training.checkpoint import Checkpoint
-from fastmlp.training.first_order import FirstOrderTraining
+from fastmlp.training.data import Validation
+from fastmlp.training.first_order import RECORDS, FirstOrderTraining
+
+# the parameters that `TrainingSession.change` takes
+CHANGEABLE = (
+    "alpha",
+    "l1",
+    "dropout",
+    "batch_size",
+    *(
+        name
+        for name, parameter in MLP_PARAMETERS.items()
+        if parameter.solver_option or parameter.schedule_field
+    ),
+)
+
+_LISTS = tuple(name for name in RECORDS if name.endswith(("curve_", "scores_", "_diagnostics")))
 
 
 class TrainingSession:
@@ -22,18 +49,39 @@ class TrainingSession:
     neither checkpoints nor callbacks. The network stays open: a call costs some microseconds
     besides its epochs. It is for one thread at a time.
 
+    With `early_stopping` the validation samples are set aside as in `fit`, and training ends where
+    that of `fit` would: from then on the network is that of the best epoch, and `train` does
+    nothing. Before, it is that of the last epoch.
+
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
         Its parameters count, and with `warm_start` its weights. It is left as it is.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The samples.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Their targets.
     sample_weight : array-like of shape (n_samples,), float or None, default=None
+        Weights of the samples.
+
+    Attributes
+    ----------
+    has_ended : bool
+        Whether early stopping has ended it.
 
     Raises
     ------
     ValueError, TypeError
         As of `fit`; and for 'lbfgs', whose iterations cannot be parted.
+
+    Examples
+    --------
+    >>> from fastmlp import MLPClassifier
+    >>> from fastmlp.playground import TrainingSession
+    >>> X, y = [[0.0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> session = TrainingSession(MLPClassifier((3,), random_state=0), X, y)
+    >>> session.train(10) > session.train(10)
+    True
     """
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> None:
@@ -43,14 +91,23 @@ class TrainingSession:
         if not isinstance(training, FirstOrderTraining):
             raise ValueError("A session is for first-order solvers. Got solver='lbfgs'.")
         self._training = training
+        self._lists: dict[str, Any] = {}  # records that are longer than those gone back to
+        self.has_ended = False
         self._show_parameters(self._worker)
 
     def _show_parameters(self, estimator: Any) -> None:
         """Give an estimator the network's parameters as its attributes."""
         vars(estimator).update(estimator._parameter_attributes(self._training.blocks()))
 
+    # --- training --------------------------------------------------------------------------------
+
     def train(self, epochs: int = 1) -> float:
         """Train for some epochs.
+
+        Parameters
+        ----------
+        epochs : int, default=1
+            How many.
 
         Returns
         -------
@@ -61,40 +118,283 @@ class TrainingSession:
         ------
         ValueError
             Training diverged.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> from fastmlp.playground import TrainingSession
+        >>> session = TrainingSession(MLPRegressor(random_state=0), [[0.0], [1]], [0, 1])
+        >>> session.train(20) < session.train(0) + 1e-12
+        True
         """
-        self._training.advance(epochs)
+        if self.has_ended or not epochs:
+            return float(self._worker.loss_)
+        self._lists = {}
+        training, patiently = self._training, not self._worker.early_stopping
+        if not training.advance(epochs, patiently=patiently):
+            self.has_ended = True
+            if self._worker.best_validation_score_ > -np.inf:
+                training.network.write(training.best_blocks)
         return float(self._worker.loss_)
 
-    def activations(self, X: Any) -> list[Array]:
+    def change(self, **parameters: Any) -> None:
+        """Change parameters without a new start: weights, solver's state and epochs stay.
+
+        Parameters
+        ----------
+        **parameters
+            Those of the learning rate, the solver and the penalties: see `CHANGEABLE`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter is another one, or outside of what is allowed. Nothing is changed then.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> from fastmlp.playground import TrainingSession
+        >>> session = TrainingSession(MLPRegressor(random_state=0), [[0.0], [1]], [0, 1])
+        >>> session.change(learning_rate_init=0.01, alpha=0.1)
+        """
+        fixed = [name for name in parameters if name not in CHANGEABLE]
+        if fixed:
+            raise ValueError(
+                f"{', '.join(fixed)} cannot be changed within a session, only "
+                f"{', '.join(CHANGEABLE)}."
+            )
+        changed = copy(self._worker)
+        vars(changed).update(parameters)
+        check_parameters(changed)
+        options, schedule = solver_rule(changed)
+        architecture = architecture_of(changed, changed.n_features_in_)
+        training, earlier = self._training, self._training.optimizer
+        if np.any(changed.dropout):
+            seed = earlier.options.get("seed")
+            options["seed"] = draw_dropout_seed(training.random_state) if seed is None else seed
+        elif "seed" in earlier.options:  # for a later change
+            options["seed"] = earlier.options["seed"]
+        schedule.go_on_from(earlier.schedule)
+        blocks, samples = training.blocks(), training.data.samples
+        optimizer = replace(
+            earlier,
+            options=options,
+            schedule=schedule,
+            _state=[training.network.read(slot) for slot in earlier.slots],
+            _open=None,
+        )
+        network = changed._open_network(
+            optimizer, architecture, training.n, samples, blocks.weights[0].dtype
+        )
+        for slot in training.slots:
+            network.write(training.network.read(slot), slot)
+        vars(self._worker).update(parameters)
+        training.optimizer, training.network = optimizer, network
+
+    def set_weight(self, layer: int, input: int | None, unit: int, value: float) -> None:
+        """Set one weight, or a bias.
+
+        Parameters
+        ----------
+        layer : int
+            The layer, from 0.
+        input : int or None
+            The input of the layer that the weight comes from; None for the bias.
+        unit : int
+            The unit that it goes to.
+        value : float
+            What it is to be.
+
+        Raises
+        ------
+        ValueError
+            There is no such weight, or the value is not finite.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> from fastmlp.playground import TrainingSession
+        >>> session = TrainingSession(MLPRegressor(random_state=0), [[0.0], [1]], [0, 1])
+        >>> session.set_weight(0, 0, 99, 0.5)
+        """
+        blocks = self._training.blocks()
+        layers: list[Array] = blocks.biases if input is None else blocks.weights
+        place = (unit,) if input is None else (input, unit)
+        is_there = 0 <= layer < len(layers) and all(
+            0 <= i < n for i, n in zip(place, layers[layer].shape, strict=True)
+        )
+        if not is_there:
+            raise ValueError(f"There is no weight at layer={layer}, input={input}, unit={unit}.")
+        if not np.isfinite(value):
+            raise ValueError(f"A weight must be finite. Got {value}.")
+        layers[layer][place] = value
+        self._training.network.write(blocks)
+
+    # --- a look at the network -------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        """Epochs made since the first weights."""
+        return int(self._worker.n_iter_)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last epoch; nan before the first."""
+        rates = self._worker.learning_rate_curve_
+        return float(rates[-1]) if rates else float("nan")
+
+    @property
+    def layers(self) -> list[HiddenLayer]:
+        """The hidden layers as the core knows them."""
+        return list(self._worker._hidden_layers)
+
+    @property
+    def units(self) -> list[int]:
+        """The units of the hidden layers."""
+        return layer_sizes(self._worker)
+
+    @property
+    def loss_name(self) -> str:
+        """The core's name of the loss."""
+        return str(self._worker._trained_loss)
+
+    @property
+    def last_validation(self) -> float:
+        """The last score on the rows set aside."""
+        return float(self._worker.validation_scores_[-1])
+
+    def best_validation(self) -> tuple[int, float]:
+        """Return the epoch of the best score on the rows set aside, and that score."""
+        scores = self._worker.validation_scores_
+        best = int(np.nanargmax(scores)) if np.isfinite(scores).any() else len(scores) - 1
+        return best + 1, float(scores[best])
+
+    def activations(self, X: Any, *, dtype: Any = None) -> list[Array]:
         """Compute the outputs of all layers, in one pass.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, n_features)
+            The samples.
+        dtype : dtype, default=None
+            That of the computation, float32 for example where it is for a picture. None: that of
+            the network.
 
         Returns
         -------
         list of ndarray of shape (n, n_units)
             Of the hidden layers, and last of the output layer.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> from fastmlp.playground import TrainingSession
+        >>> session = TrainingSession(MLPRegressor(random_state=0), [[0.0], [1]], [0, 1])
+        >>> [layer.shape for layer in session.activations([[0.5]])]
+        [(1, 100), (1, 1)]
         """
         worker = self._worker
-        rows, dtype = worker._check_rows(X)
+        if dtype is None:
+            rows, dtype = worker._check_rows(X)
+        else:
+            rows = np.ascontiguousarray(X, dtype)
         blocks = self._training.blocks().for_core(dtype)
         threads = n_threads(worker.n_jobs)
         return _native.activations(
             blocks, worker._hidden_layers, worker._trained_loss, rows, n_threads=threads
         )
 
+    def blocks(self) -> Blocks:
+        """Return copies of the parameters."""
+        return self._training.blocks()
+
+    def samples(self, X: Any, y: Any) -> Validation:
+        """Prepare samples for `evaluate`."""
+        X, y = self._worker._check_X_y(X, y, reset=False)
+        dtype = self._training.blocks().weights[0].dtype
+        data = self._worker._make_data(X, y, None, dtype, Labels.SUBSET)
+        return validation_on(self._worker, data, None)
+
+    def evaluate(self, samples: Validation) -> tuple[float, float]:
+        """Compute accuracy or R2, and the mean loss without penalties."""
+        return samples.score(self._training.blocks())
+
+    def loss(self, samples: Validation) -> float:
+        """Compute the mean loss without penalties."""
+        worker, blocks = self._worker, self._training.blocks()
+        return mean_loss(worker, blocks, worker._hidden_layers, samples.data.samples)
+
     def fitted(self) -> Any:
         """Return an estimator fitted by the epochs so far, which does not change any more.
 
         Its `partial_fit` goes on with the solver's state.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The estimator.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPRegressor
+        >>> from fastmlp.playground import TrainingSession
+        >>> session = TrainingSession(MLPRegressor(random_state=0), [[0.0], [1]], [0, 1])
+        >>> session.fitted().predict([[0.5]]).shape
+        (1,)
         """
         fitted = copy(self._worker)
         self._show_parameters(fitted)
+        for name in _LISTS:
+            if isinstance(getattr(fitted, name, None), list):
+                setattr(fitted, name, list(getattr(fitted, name)))
         optimizer, network = self._training.optimizer, self._training.network
         state = [network.read(slot) for slot in optimizer.slots]
         fitted._optimizer = replace(
             optimizer, schedule=copy(optimizer.schedule), _state=state, _open=None
         )
         return fitted
+
+    # --- back in time ----------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all that changes in the course of training, for `restore`."""
+        state = self._training.state()
+        records = state["records"]
+        return {
+            **state,
+            "records": {
+                name: len(value) if name in _LISTS and value is not None else value
+                for name, value in records.items()
+            },
+            "options": self._training.optimizer.options,
+            "parameters": {name: getattr(self._worker, name) for name in CHANGEABLE},
+            "has_ended": self.has_ended,
+        }
+
+    def blocks_of(self, snapshot: dict[str, Any]) -> Blocks:
+        """Return the parameters that a snapshot holds."""
+        return Blocks.from_core(snapshot["slots"][0], self._training.network.hidden)
+
+    @property
+    def snapshot_bytes(self) -> int:
+        """About how much memory a snapshot takes."""
+        training = self._training
+        parameters = training.best_blocks.in_core_order()
+        arrays = sum(array.nbytes for array in parameters) * (len(training.slots) + 1)
+        return arrays + training.permutation.nbytes + 8192
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Go back to a snapshot, or forth again unless training went on from an earlier one.
+
+        From there it goes the same way again, to the bit.
+        """
+        state = dict(snapshot)
+        self.change(**state.pop("parameters"))
+        options, self.has_ended = state.pop("options"), state.pop("has_ended")
+        self._lists = self._lists or {name: getattr(self._worker, name) for name in _LISTS}
+        state["records"] = {
+            name: self._lists[name][:value] if name in _LISTS and value is not None else value
+            for name, value in state["records"].items()
+        }
+        self._training.restore(state)
+        self._training.optimizer.options = options

@@ -108,6 +108,20 @@ def make_optimizer(
     earlier = getattr(estimator, "_optimizer", None)
     if goes_on and earlier is not None and earlier.fits(blocks):
         return earlier.successor()
+    options, schedule = solver_rule(estimator)
+    # drawn last, and only then: all else is scikit-learn's stream
+    if np.any(estimator._hidden_parameters().dropout):
+        options["seed"] = draw_dropout_seed(random)
+    return Optimizer(estimator.solver, options, schedule)
+
+
+def draw_dropout_seed(random: np.random.RandomState) -> int:
+    """The seed that all masks of a fit are made of."""
+    return int(random.randint(2**31))
+
+
+def solver_rule(estimator: Any) -> tuple[dict[str, Any], Schedule]:
+    """The solver's options, but for dropout's seed, and the schedule, as the parameters say."""
     if estimator.learning_rate not in SGD_SCHEDULES:
         least, first = estimator.learning_rate_min, estimator.learning_rate_init
         if least > first:
@@ -122,11 +136,8 @@ def make_optimizer(
         if parameter.schedule_field:
             fields[parameter.schedule_field] = value
     options["nesterov"] = bool(options["nesterov"])
-    # drawn last, and only then: all else is scikit-learn's stream
-    if np.any(estimator._hidden_parameters().dropout):
-        options["seed"] = int(random.randint(2**31))
     fields["first"] = float(fields["first"])
-    return Optimizer(estimator.solver, options, Schedule(**fields))
+    return options, Schedule(**fields)
 
 
 def start_records(

@@ -58,7 +58,7 @@ def given_validation(
     if estimator.n_outputs_ != n_outputs:
         raise ValueError(f"y_val has {estimator.n_outputs_} outputs, y has {n_outputs}.")
     warn_of_other_scale(estimator._feature_rows(X), estimator._feature_rows(X_train))
-    return _validation(estimator, data, None)
+    return validation_on(estimator, data, None)
 
 
 def split_validation(
@@ -75,7 +75,7 @@ def split_validation(
     compared = None if stratify is None else data.labels
     with split_errors(fraction, data.n, compared, getattr(estimator, "classes_", None)):
         train, held_out = split_rows(data.n, fraction, stratify, random, each_class=scored)
-    validation = _validation(estimator, data, held_out)
+    validation = validation_on(estimator, data, held_out)
     weight = validation.pick(data.sample_weight)
     if weight is not None and not np.any(weight):
         raise ValueError(
@@ -87,10 +87,11 @@ def split_validation(
 
 def held_out_validation(estimator: Any, data: Data, rows: Order) -> tuple[Order, Validation]:
     """The rows to train on, and those that are to be set aside."""
-    return np.delete(np.arange(data.n), rows), _validation(estimator, data, rows)
+    return np.delete(np.arange(data.n), rows), validation_on(estimator, data, rows)
 
 
-def _validation(estimator: Any, data: Data, rows: Order | None) -> Validation:
+def validation_on(estimator: Any, data: Data, rows: Order | None) -> Validation:
+    """Some rows of the data, or all of them, to validate on."""
     scorer = find_scorer(estimator)
 
     def score(blocks: Blocks) -> tuple[float, float]:

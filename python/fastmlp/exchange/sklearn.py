@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, issparse
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from fastmlp.core.rules import Parameter, is_default
+from fastmlp.core.rules import Parameter, defaults_of, is_default
 from fastmlp.exchange.registry import registered_class
 from fastmlp.exchange.values import Task
 from fastmlp.training.progress import wants_bar
@@ -95,18 +95,23 @@ def _trained(estimator: Any) -> dict[str, Any]:
 
 def _check_parameters(cls: Any, values: dict[str, Any], theirs: str) -> None:
     """Whether scikit-learn's estimator can be what the parameters say."""
-    defaults = cls().get_params(deep=False)
-    declared: dict[str, Parameter] = cls._parameters
-    lacking = [
-        f"{name}={value!r}"
-        for name, value in values.items()
-        if not _is_possible(value, defaults[name], declared[name].in_sklearn)
-    ]
+    lacking = lacking_in_sklearn(cls, values)
     if lacking:
         raise ValueError(
             f"scikit-learn's {theirs} lacks {', '.join(lacking)}. What only training needs may be "
             "changed by set_params before, for a model that is only to predict."
         )
+
+
+def lacking_in_sklearn(cls: Any, values: dict[str, Any]) -> list[str]:
+    """The parameters, as ``name=value``, that scikit-learn's estimator cannot have."""
+    defaults = defaults_of(cls)
+    declared: dict[str, Parameter] = cls._parameters
+    return [
+        f"{name}={value!r}"
+        for name, value in values.items()
+        if not _is_possible(value, defaults[name], declared[name].in_sklearn)
+    ]
 
 
 def _is_possible(value: Any, default: Any, possible: tuple[str, ...] | None) -> bool:

@@ -1,7 +1,7 @@
 """The loss around fitted weights, as a picture."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -16,6 +16,56 @@ from fastmlp.inspection.planes import data_loss, plane_of
 from fastmlp.inspection.style import NEGATIVE, SEQUENTIAL, check_plot_support
 
 _KIND = option("contour", "surface")
+
+
+class Landscape(NamedTuple):
+    """Losses on a plane through parameters: what a `LossLandscapeDisplay` is made of."""
+
+    coordinates: tuple[Array, Array]
+    losses: Array
+    center: Array
+    center_loss: float
+    names: tuple[str, str]
+    path_points: Array | None
+    path_losses: Array | None
+    path_share: float | None
+
+
+def losses_around(
+    fitted: Any,
+    X: Any,
+    y: Any,
+    *,
+    directions: Any = "random",
+    extent: float | None = None,
+    resolution: int = 31,
+    path: Any = None,
+    random_state: Any = None,
+) -> Landscape:
+    """Compute what `LossLandscapeDisplay.from_estimator` draws, whose parameters these are."""
+    loss = data_loss(fitted, X, y)
+    blocks = fitted._blocks().map(lambda array: np.asarray(array, np.float64))
+    way = None if path is None else _flat_path(path, blocks)
+    plane = plane_of(directions, blocks, way, random_state)
+    center = plane.project(blocks.flat()[None])[0]
+    points = None if way is None else plane.project(way)
+    least = 0.0 if isinstance(directions, str) and directions == "pca" else 1.0
+    low, high = _ranges(center, points, extent, least)
+    first, second = np.linspace(low, high, resolution).T
+    grid = np.stack(np.meshgrid(first, second), axis=-1)
+    with ThreadPoolExecutor(n_threads(fitted.n_jobs)) as pool:  # a network each: none waits
+        losses = list(pool.map(lambda place: loss(plane.at(place)), grid.reshape(-1, 2)))
+        path_losses = None if way is None else np.array(list(pool.map(loss, way)))
+    return Landscape(
+        coordinates=(first, second),
+        losses=np.reshape(losses, grid.shape[:2]),
+        center=center,
+        center_loss=loss(blocks.flat()),
+        names=plane.names,
+        path_points=points,
+        path_losses=path_losses,
+        path_share=None if way is None else plane.share(way, blocks.flat()),
+    )
 
 
 class LossLandscapeDisplay:
@@ -173,29 +223,17 @@ class LossLandscapeDisplay:
         check_parameter("extent", extent, any_of(real(0, brackets="()"), nothing))
         check_parameter("resolution", resolution, integer(2))
         check_parameter("kind", kind, _KIND)
-        loss = data_loss(fitted, X, y)
-        blocks = fitted._blocks().map(lambda array: np.asarray(array, np.float64))
-        way = None if path is None else _flat_path(path, blocks)
-        plane = plane_of(directions, blocks, way, random_state)
-        center = plane.project(blocks.flat()[None])[0]
-        points = None if way is None else plane.project(way)
-        least = 0.0 if isinstance(directions, str) and directions == "pca" else 1.0
-        low, high = _ranges(center, points, extent, least)
-        first, second = np.linspace(low, high, resolution).T
-        grid = np.stack(np.meshgrid(first, second), axis=-1)
-        with ThreadPoolExecutor(n_threads(fitted.n_jobs)) as pool:  # a network each: none waits
-            losses = list(pool.map(lambda place: loss(plane.at(place)), grid.reshape(-1, 2)))
-            path_losses = None if way is None else np.array(list(pool.map(loss, way)))
-        display = cls(
-            coordinates=(first, second),
-            losses=np.reshape(losses, grid.shape[:2]),
-            center=center,
-            center_loss=loss(blocks.flat()),
-            names=plane.names,
-            path_points=points,
-            path_losses=path_losses,
-            path_share=None if way is None else plane.share(way, blocks.flat()),
+        found = losses_around(
+            fitted,
+            X,
+            y,
+            directions=directions,
+            extent=extent,
+            resolution=resolution,
+            path=path,
+            random_state=random_state,
         )
+        display = cls(**found._asdict())
         return display.plot(ax, kind=kind, surface_kwargs=surface_kwargs)
 
     def plot(

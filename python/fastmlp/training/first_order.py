@@ -111,8 +111,10 @@ class FirstOrderTraining(Training):
             ConvergenceWarning,
         )
 
-    def advance(self, epochs: int) -> None:
-        """Train for so many epochs more, which nothing ends but an exception.
+    def advance(self, epochs: int, *, patiently: bool = True) -> bool:
+        """Train for so many epochs more; returns whether all were made.
+
+        Without `patiently` they end where those of a fit would, for want of progress.
 
         Raises
         ------
@@ -120,9 +122,12 @@ class FirstOrderTraining(Training):
             Training diverged.
         """
         for _ in range(epochs):
-            self._run_epoch()
+            has_had_enough = self._run_epoch()
             if self.diverged:
                 self._fail_as_diverged(self.blocks())
+            if has_had_enough and not patiently:
+                return False
+        return True
 
     def _run_epoch(self) -> bool:
         """Train for an epoch; returns whether it is to be the last."""

@@ -67,6 +67,13 @@ class Schedule:
         """Whether it was planned and has come to its end."""
         return self.is_planned and self.epoch >= max(self.last_epoch, self.warmup + 1)
 
+    def go_on_from(self, earlier: "Schedule") -> None:
+        """Go on where another schedule has come to; what it reduced the rate by stays."""
+        self.epoch = earlier.epoch
+        if self.name == earlier.name:
+            self.bad_epochs = earlier.bad_epochs
+            self.reduced_rate = self.first * (earlier.reduced_rate / earlier.first)
+
     @classmethod
     def parameters(cls) -> list[str]:
         """The names of the constructor's parameters."""
