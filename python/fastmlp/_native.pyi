@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import type_check_only
 
-from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Rows
+from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Rows, Part
 
 # names with the default of their parameter, None where they have none
 ACTIVATIONS: dict[str, float | None]
@@ -100,6 +100,7 @@ class _Network:
         bias_rate: float = 1.0,
         epoch: Epoch = ...,
         stop: Callable[[], bool] | None = None,
+        part: Part | None = None,
         n_threads: int,
     ) -> tuple[tuple[int, int, float, float, int], BaseException | None]: ...
     def gradient(
@@ -109,6 +110,7 @@ class _Network:
         weights: Array | None,
         order: Order | None,
         *,
+        part: Part | None = None,
         n_threads: int,
     ) -> tuple[float, list[Array]]: ...
     def diagnose(
