@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import type_check_only
 
-from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Rows, Part
+from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Part, Rows
 
 # names with the default of their parameter, None where they have none
 ACTIVATIONS: dict[str, float | None]

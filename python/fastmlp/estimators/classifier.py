@@ -25,8 +25,10 @@ from fastmlp.estimators.documentation import documented
 from fastmlp.estimators.labels import LabelledPerceptron
 from fastmlp.estimators.mlp import has_partial_fit
 from fastmlp.estimators.parameters import MLP_PARAMETERS
+from fastmlp.estimators.scoring import average
 from fastmlp.exchange.registry import register
 from fastmlp.exchange.values import FittedNetwork, Layer
+from fastmlp.training.distributed import Team
 
 _MARGIN_LOSSES = ("hinge", "perceptron")
 
@@ -305,12 +307,14 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron):
         several = self.n_outputs_ > 1 and not self._is_multilabel()
         return several and self._trained_loss == "logistic_squared_error"
 
-    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
+    def _default_score(
+        self, outputs: Array, labels: Array, weights: Array | None, team: Team
+    ) -> float:
         # accuracy_score's definition; calling it would take longer than the epoch on small data
         right = self._decide(outputs) == labels
         if right.ndim == 2:
             right = right.all(axis=1)
-        return float(np.average(right, weights=weights))
+        return float(average(right, weights, team))
 
     def _decide(self, outputs: Array) -> Array:
         """Class numbers (n,), or the 0/1 matrix (n, n_labels) of multilabel."""

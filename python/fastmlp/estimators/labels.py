@@ -20,6 +20,7 @@ from fastmlp.estimators.consistency import check_classes_attribute
 from fastmlp.estimators.mlp import MultilayerPerceptron
 from fastmlp.exchange.sklearn import SklearnMixin
 from fastmlp.exchange.values import Task
+from fastmlp.training.distributed import ALONE, Team
 
 
 class LabelledPerceptron(MultilayerPerceptron, SklearnMixin):
@@ -46,7 +47,9 @@ class LabelledPerceptron(MultilayerPerceptron, SklearnMixin):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = _binarizer_of(y if multilabel else classes)
 
-    def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
+    def _encode_targets(
+        self, y: Any, dtype: npt.DTypeLike, labels: Labels, team: Team = ALONE
+    ) -> tuple[Array, Array]:
         if self.loss == "kl_divergence":
             return self._encode_probabilities(y, dtype, labels)
         if labels is not Labels.NEW and self._label_binarizer is None:
@@ -54,11 +57,12 @@ class LabelledPerceptron(MultilayerPerceptron, SklearnMixin):
                 f"loss={self.loss!r} cannot go on from a fit with loss='kl_divergence'."
             )
         if labels is Labels.NEW:
-            self._label_binarizer = _binarizer_of(y)
+            alone = team.is_alone or y.ndim == 2
+            self._label_binarizer = _binarizer_of(y if alone else _labels_of_all(y, team))
             self.classes_ = self._label_binarizer.classes_
         else:
             with label_errors(y):
-                found = labels_in(y)
+                found = labels_in(y) if labels is Labels.SUBSET else _labels_of_all(y, team)
             if labels is Labels.SAME and set(found) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same "
@@ -130,12 +134,12 @@ class LabelledPerceptron(MultilayerPerceptron, SklearnMixin):
         known = self._label_binarizer
         return known is not None and bool(known.y_type_.startswith("multilabel"))
 
-    def _set_class_factors(self, labels: Array) -> None:
+    def _set_class_factors(self, labels: Array, team: Team) -> None:
         """Take `class_weight` as a factor per class; 'balanced' is by these labels for good."""
         self._class_factors = None
         if self.class_weight is None:
             return
-        self._class_factors = class_factors(self.class_weight, self.classes_, labels)
+        self._class_factors = class_factors(self.class_weight, self.classes_, labels, team)
 
     def _weigh_classes(self, labels: Array, sample_weight: Array | None) -> Array | None:
         factors = getattr(self, "_class_factors", None)
@@ -176,7 +180,7 @@ class LabelledPerceptron(MultilayerPerceptron, SklearnMixin):
             raise ValueError(f"the weights of the classes do not fit {n} classes_")
 
 
-def class_factors(class_weight: Any, classes: Array, labels: Array) -> Array:
+def class_factors(class_weight: Any, classes: Array, labels: Array, team: Team = ALONE) -> Array:
     """The weight of each class (n_classes,) by `class_weight`.
 
     Parameters
@@ -192,10 +196,23 @@ def class_factors(class_weight: Any, classes: Array, labels: Array) -> Array:
         raise ValueError(
             "class_weight is for one label per sample, and y is multilabel. Use sample_weight."
         )
+    if class_weight == "balanced":
+        counts = team.sum(np.bincount(labels, minlength=len(classes)))
+        return np.asarray(counts.sum() / (len(classes) * counts))
     factors: Array = compute_class_weight(class_weight, classes=classes, y=classes[labels])
     if not np.all(factors >= 0) or not np.isfinite(factors).all():
         raise ValueError(f"class_weight must hold finite numbers, 0 or more. Got {class_weight!r}.")
     return factors
+
+
+def _labels_of_all(y: Any, team: Team) -> Array:
+    """The labels that the y of some rank has, in ascending order."""
+    with label_errors(y):
+        found = labels_in(y)
+    if team.is_alone:
+        return found
+    together: Array = unique_labels(*team.gather(found))
+    return together
 
 
 def _binarizer_of(y: Any) -> Any:

@@ -1,6 +1,7 @@
 """What the multi-layer classifier and regressor share: fitting, everything but the kind of y."""
 
 from collections.abc import Callable
+from importlib.metadata import version
 from math import ceil
 from typing import Any, ClassVar, Self
 
@@ -45,9 +46,10 @@ from fastmlp.estimators.validation import (
     split_validation,
 )
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
-from fastmlp.training.checkpoint import Checkpoint
+from fastmlp.training.checkpoint import Checkpoint, as_text
 from fastmlp.training.data import Data
 from fastmlp.training.diagnostics import DIAGNOSTICS, Diagnostics
+from fastmlp.training.distributed import ALONE, Shard, Team, current_team
 from fastmlp.training.first_order import RECORDS, FirstOrderTraining
 from fastmlp.training.lbfgs import LbfgsTraining
 from fastmlp.training.progress import ProgressWatcher
@@ -91,7 +93,9 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         """What the parameters say of the hidden layers, checked."""
         return hidden_parameters(self)
 
-    def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
+    def _encode_targets(
+        self, y: Any, dtype: npt.DTypeLike, labels: Labels, team: Team = ALONE
+    ) -> tuple[Array, Array]:
         """Make targets for the core of y, and what predictions are compared with."""
         raise NotImplementedError
 
@@ -103,8 +107,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         """The core's options of the loss."""
         raise NotImplementedError
 
-    def _set_class_factors(self, labels: Array) -> None:
-        """Take the weights of the classes in the training data."""
+    def _set_class_factors(self, labels: Array, team: Team) -> None:
+        """Take the weights of the classes in the training data of all ranks."""
 
     def _weigh_classes(self, labels: Array, sample_weight: Array | None) -> Array | None:
         """The sample weights times those of the samples' classes."""
@@ -114,8 +118,10 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         """What scorers take as y."""
         return y
 
-    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
-        """The score of outputs as the core predicts them."""
+    def _default_score(
+        self, outputs: Array, labels: Array, weights: Array | None, team: Team
+    ) -> float:
+        """The score of outputs as the core predicts them, those of all ranks."""
         raise NotImplementedError
 
     # --- fitting ---------------------------------------------------------------------------------
@@ -199,7 +205,11 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         incremental: bool = False,
     ) -> None:
         """Fit on a copy of the estimator that the caller takes over when all went well."""
-        checkpoint = Checkpoint(None if incremental else self.checkpoint, self.checkpoint_every)
+        team = current_team()
+        if not team.leads:  # rank 0 speaks for all
+            self.__dict__["verbose"] = False
+        path = None if incremental else self.checkpoint
+        checkpoint = Checkpoint(path, self.checkpoint_every, team)
         training = self._begin(
             X, y, sample_weight, validation_input, checkpoint, incremental=incremental
         )
@@ -213,7 +223,9 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         if isinstance(training, FirstOrderTraining):
             self._optimizer = training.optimizer
         self.__dict__.update(self._parameter_attributes(blocks))
-        if not incremental:
+        if not team.is_alone:
+            team.check_same({"weights after training": blocks.digest()})
+        elif not incremental:
             warn_of_nothing_learned(self, training)
         training.watchers.ended(training, blocks)
 
@@ -233,6 +245,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         split, and then, in training, the shuffles. Dropout's seed, which scikit-learn does not
         draw, comes after the split.
         """
+        team = checkpoint.team
         new = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -240,19 +253,29 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         dtype = np.float32 if (X if new else self.coefs_[0]).dtype == np.float32 else np.float64
         known = Labels.SAME if self.warm_start else Labels.SUBSET
         labels = Labels.NEW if new and not incremental else known
-        data = self._make_data(X, y, sample_weight, dtype, labels, training=True)
+        if not team.is_alone:
+            self._check_ranks(team, X, y, sample_weight, dtype, new=new)
+        data = self._make_data(X, y, sample_weight, dtype, labels, team, training=True)
+        shard = Shard.of(team, data.n)
         find_scorer(self)  # that there is none is an error, whether it is used or not
         architecture = architecture_of(self, X.shape[1])
         # without dropout: what `predict` evaluates
         self._hidden_layers = [layer._replace(dropout=0.0) for layer in architecture.hidden]
         self._trained_loss = architecture.loss
         random = checkpoint.random_state(self.random_state)
-        blocks = self._starting_blocks(architecture, dtype, random, new=new)
+        blocks = team.bcast(self._starting_blocks(architecture, dtype, random, new=new))
         make_training = (
             self._lbfgs_training if self.solver == "lbfgs" else self._first_order_training
         )
         training = make_training(
-            architecture, blocks, data, validation_input, random, new=new, incremental=incremental
+            architecture,
+            blocks,
+            data,
+            shard,
+            validation_input,
+            random,
+            new=new,
+            incremental=incremental,
         )
         if not checkpoint.is_idle:
             self._identify(checkpoint, training, blocks, random)
@@ -263,6 +286,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         architecture: Architecture,
         blocks: Blocks,
         data: Data,
+        shard: Shard,
         validation_input: ValidationInput,
         random: np.random.RandomState,
         *,
@@ -272,35 +296,38 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         dtype = blocks.weights[0].dtype
         train: Order | None = None
         validation = None
-        if validation_input.X is not None:
-            validation = given_validation(self, validation_input, data.X, dtype)
+        team = shard.team
+        if team.any(validation_input.X is not None):
+            validation = given_validation(self, validation_input, data, dtype, team)
         elif validation_input.rows is not None:
             train, validation = held_out_validation(self, data, validation_input.rows)
         elif self.early_stopping:
-            train, validation = split_validation(self, data, random)
-        n = data.n if train is None else len(train)
-        batch = self._batch_size(n)
+            train, validation = split_validation(self, data, random, shard)
+        batch = self._batch_size(shard.total if train is None else len(train), team.size)
+        room = shard.room(batch) if not team.is_alone else batch
         optimizer = make_optimizer(self, blocks, random, goes_on=incremental)
         start_records(self, blocks, validation, goes_on=not new)
         if validation is not None and has_scorer(self):
             validation.score(blocks)  # what the scorer cannot do is found before training
         network = optimizer.open_network(
-            batch=batch,
-            n=n,
+            batch=room,
+            n=data.n if train is None else len(train),
             architecture=architecture,
             dtype=dtype,
             alpha=self.alpha,
             l1=self.l1,
             sparse=data.samples.is_sparse,
-            keep_gradient=self.diagnostics or "clip_norm" in optimizer.options,
+            keep_gradient=self.diagnostics or "clip_norm" in optimizer.options or not team.is_alone,
         )
         return FirstOrderTraining(
             self,
             network,
             blocks,
             data,
+            shard,
             optimizer,
             random,
+            batch=batch,
             train=train,
             validation=validation,
             one_epoch=incremental,
@@ -311,17 +338,18 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         architecture: Architecture,
         blocks: Blocks,
         data: Data,
+        shard: Shard,
         validation_input: ValidationInput,
         random: np.random.RandomState,
         *,
         new: bool,
         **_: bool,
     ) -> Training:
-        if validation_input.X is not None:
+        if shard.team.any(validation_input.X is not None):
             raise ValueError("X_val is for first-order solvers. Got solver='lbfgs'.")
         network = self._differentiable_network(architecture, data.samples, blocks.weights[0].dtype)
         earlier = () if new else getattr(self, "loss_curve_", None) or ()
-        return LbfgsTraining(self, network, blocks, data, earlier)
+        return LbfgsTraining(self, network, blocks, data, shard, earlier)
 
     def _identify(
         self,
@@ -365,6 +393,28 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             raise AttributeError("diagnostics_ is there after a fit with diagnostics=True.")
         return dict(zip(DIAGNOSTICS, np.array(recorded).transpose(2, 0, 1), strict=True))
 
+    def _check_ranks(
+        self, team: Team, X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike, *, new: bool
+    ) -> None:
+        """Check that all ranks are at the same fit."""
+        names = getattr(self, "feature_names_in_", None)
+        values: dict[str, Any] = {
+            "version of fastmlp": version("fastmlp"),
+            "engine": _native.engine(),
+            "estimator": type(self).__name__,
+            "number of features": self.n_features_in_,
+            "feature names": None if names is None else names.tolist(),
+            "dtype": np.dtype(dtype).name,
+            "kind of X": "sparse" if issparse(X) else "dense",
+            "shape of a row of y": y.shape[1:],
+            "kind of sample_weight": "None" if sample_weight is None else "given",
+            "number of samples seen before (t_)": 0 if new else self.t_,
+        }
+        for name, value in self.get_params(deep=False).items():
+            if name not in ("n_jobs", "verbose"):
+                values[name] = as_text(value)
+        team.check_same(values)
+
     # --- data ------------------------------------------------------------------------------------
 
     def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
@@ -389,20 +439,21 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         sample_weight: Any,
         dtype: npt.DTypeLike,
         labels: Labels,
+        team: Team = ALONE,
         *,
         training: bool = False,
     ) -> Data:
-        targets, compared = self._encode_targets(y, dtype, labels)
+        targets, compared = self._encode_targets(y, dtype, labels, team)
         if training:
-            self._set_class_factors(compared)
+            self._set_class_factors(compared, team)
         n = X.shape[0]
-        sample_weight = check_sample_weight(sample_weight, n, dtype)
+        sample_weight = check_sample_weight(sample_weight, n, dtype, team)
         weights = self._weigh_classes(compared, sample_weight)
         if weights is not None:
             weights = converted(weights, dtype, "class_weight")
-            if not np.any(weights):
+            if not team.any(bool(np.any(weights))):
                 raise ValueError("class_weight leaves all samples a weight of zero.")
-            if not np.sum(weights, dtype=np.float64) > 0:
+            if not team.sum(np.sum(weights, dtype=np.float64)) > 0:
                 raise ValueError(
                     f"sample_weight must sum to more than zero. Got {np.sum(weights)} instead."
                 )
@@ -410,10 +461,11 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         y = self._labels_for_scorers(y, compared)
         return Data(samples, n, X, y, compared, sample_weight)
 
-    def _batch_size(self, n: int) -> int:
+    def _batch_size(self, n: int, ranks: int) -> int:
+        """The rows of a step, of so many ranks together, when they train on n rows."""
         if self.batch_size == "auto":
-            return min(200, n)
-        batch = int(self.batch_size)
+            return min(200 * ranks, n)
+        batch = int(self.batch_size) * ranks
         if batch > n:
             warn(
                 "Got `batch_size` less than 1 or larger than "

@@ -22,6 +22,7 @@ from fastmlp.estimators.scoring import r2
 from fastmlp.exchange.registry import register
 from fastmlp.exchange.sklearn import SklearnMixin
 from fastmlp.exchange.values import Task
+from fastmlp.training.distributed import ALONE, Team
 
 REGRESSOR_PARAMETERS = {
     **MLP_PARAMETERS,
@@ -232,7 +233,9 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron, SklearnMixin):
             worker._fit(X, y, sample_weight, incremental=True)
         return self
 
-    def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
+    def _encode_targets(
+        self, y: Any, dtype: npt.DTypeLike, labels: Labels, team: Team = ALONE
+    ) -> tuple[Array, Array]:
         if issparse(y) or y.dtype.kind not in "fiub":
             raise ValueError(f"y must be a dense array of numbers, got {type(y)} of {y.dtype}.")
         targets = converted(y.reshape(len(y), -1), dtype, "y")  # the smallest may become 0
@@ -250,10 +253,12 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron, SklearnMixin):
         parameters = {"quantile": self.quantile, "huber": self.huber_delta}
         return {"loss_parameter": parameters.get(self.loss, 0.0)}
 
-    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
-        if not np.isfinite(outputs).all():
+    def _default_score(
+        self, outputs: Array, labels: Array, weights: Array | None, team: Team
+    ) -> float:
+        if team.any(not np.isfinite(outputs).all()):
             return float(np.nan)
-        return r2(labels, outputs, weights)
+        return r2(labels, outputs, weights, team)
 
     def predict(self, X: Any) -> Array:
         """Predict target values.
