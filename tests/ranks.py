@@ -192,15 +192,17 @@ def bits(estimator):
     return b"".join(a.tobytes() for a in arrays) + numbers
 
 
-def cases(file):
+def cases(file=None):
     """All cases by their names; the file is for rows that are memory-mapped."""
     X, y = load_digits(return_X_y=True)
     X, y = X[:450] / 16, y[:450]
     names = np.array(
         ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     )
-    X.tofile(file)
-    mapped = np.memmap(file, X.dtype, "r", shape=X.shape)
+    mapped = X
+    if file is not None:
+        X.tofile(file)
+        mapped = np.memmap(file, X.dtype, "r", shape=X.shape)
     x, target = load_diabetes(return_X_y=True)
     x, target = x / x.std(axis=0), target / target.std()
     random = np.random.RandomState(0)

@@ -214,7 +214,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             X, y, sample_weight, validation_input, checkpoint, incremental=incremental
         )
         if not incremental:
-            warn_of_unused_parameters(self, validates=validation_input.X is not None)
+            warn_of_unused_parameters(self, validates=training.validation is not None)
         data = training.data
         callbacks = Callbacks(self, data.X, data.y, sample_weight, self._parameter_attributes)
         progress = ProgressWatcher(self, shown=not incremental)
@@ -297,6 +297,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         train: Order | None = None
         validation = None
         team = shard.team
+        if self.diagnostics and not team.is_alone:
+            raise ValueError("diagnostics are of one process: set diagnostics=False.")
         if team.any(validation_input.X is not None):
             validation = given_validation(self, validation_input, data, dtype, team)
         elif validation_input.rows is not None:

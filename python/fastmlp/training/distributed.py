@@ -252,7 +252,8 @@ def _text(error: BaseException | None, leaves: bool) -> str | None:
     if isinstance(error, RankError):
         return None  # it was told, too
     if error is not None:
-        return f"has failed: {type(error).__name__}: {error}"
+        words = f": {error}" if str(error) else ""
+        return f"has failed: {type(error).__name__}{words}"
     return "leaves `with fastmlp.distributed()` while others train" if leaves else None
 
 
