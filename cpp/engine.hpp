@@ -84,7 +84,23 @@ struct Data {
   int64_t length(int64_t row) const { return lengths ? lengths[row] : steps; }
 };
 
-/// A pass over `n` rows, order[0], order[1], ... of the data; a null order is 0, 1, ...
+/// A part of a pass that several processes make together, each over rows of its own. A step's batch
+/// is `batch` rows of the whole pass. Each process finds its rows' part of the gradient; the sums
+/// over all processes then are what each makes the step with.
+struct Part {
+  const int64_t* places;  // (rows,): where order[0], order[1], ... stand in the whole pass; rising
+  int64_t rows;           // of this process
+  int64_t batch;
+  enum class Answer { goes_on, ends, failed };
+  /// Replaces numbers by their sums over all processes, on the calling thread. Says whether to go
+  /// on, to end after the step at hand (all processes are told the same), or that it has failed:
+  /// the step is given up.
+  Answer (*reduce)(void* context, void* numbers, int64_t count);
+  void* context;
+};
+
+/// A pass over `n` rows, order[0], order[1], ... of the data; a null order is 0, 1, ... Where only
+/// a `part` of them is this process's, its rows are order[0] .. order[part->rows].
 struct Pass {
   const int64_t* order;
   int64_t n;
@@ -93,6 +109,7 @@ struct Pass {
   /// hand, or `within` it, which then moves nothing. Null: never.
   bool (*stop)(void* context, bool within) = nullptr;
   void* context = nullptr;
+  const Part* part = nullptr;  // null: all rows are this process's
 };
 
 struct SolverOptions {
@@ -107,7 +124,8 @@ struct SolverOptions {
   double bias_rate;  // what sgd multiplies the rate of biases by
 };
 
-/// Where an epoch stands. A call that was stopped can be gone on from, to the same bits.
+/// Where an epoch stands, that of all processes where several make it. A call that was stopped can
+/// be gone on from, to the same bits.
 struct Epoch {
   int64_t rows = 0;     // worked on: whole batches, at the end all
   int64_t counted = 0;  // those in batches whose weights do not sum to zero: others make no step
@@ -134,7 +152,8 @@ struct Operations {
   /// to compare the weights with.
   void (*write)(Session<T>*, int slot, const T* const* blocks);
   void (*read)(const Session<T>*, int slot, T* const* blocks);
-  /// One epoch of mini-batches of `batch` rows, the last one what is left; or its rest.
+  /// One epoch of mini-batches of `batch` rows, the last one what is left; or its rest. A pass with
+  /// a part asks for a network that keeps its gradient, here and in gradient().
   Epoch (*train)(Session<T>*, const Data<T>&, const Pass&, int64_t batch, const SolverOptions&,
                  const Epoch& begun);
   /// The loss over all rows and its exact gradient, the latter into `blocks`; neither if stopped.

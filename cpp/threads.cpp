@@ -162,8 +162,8 @@ void Stopper::ask(bool within) {
   const double now = seconds();
   if (!ask_ || now < asked_[within] + kAskEvery) return;
   asked_[within] = now;
-  const WithMode mode(mode_);
-  __atomic_store_n(&answered_[within], int(ask_(context_, within)), __ATOMIC_RELAXED);
+  const bool answer = in_callers_mode([&] { return ask_(context_, within); });
+  __atomic_store_n(&answered_[within], int(answer), __ATOMIC_RELAXED);
 }
 
 bool Stopper::answered(bool within) const {

@@ -72,6 +72,12 @@ class Stopper {
 
   /// The leader asks whether to end: after the step at hand, or `within` it.
   void ask(bool within);
+  /// What `call` returns, called in the mode for subnormal numbers that there was before the team.
+  template <class Call>
+  auto in_callers_mode(Call call) const {
+    const WithMode mode(mode_);
+    return call();
+  }
   /// Whether it was answered so. Threads that meet at a barrier after the leader has asked, and
   /// before it asks in this way again, are told the same.
   bool answered(bool within) const;

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <thread>
 
+#include "arguments.hpp"
+
 namespace fastmlp {
 namespace {
 
@@ -81,6 +83,48 @@ void Stop::raise() const {
   if (exception.is_none()) return;
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.ptr())), exception.ptr());
   throw py::error_already_set();
+}
+
+PartArgument::PartArgument(const py::object& part, const py::dtype& dtype)
+    : given_(!part.is_none()), dtype_(dtype) {
+  if (!given_) return;
+  const auto parts = py::cast<py::tuple>(part);
+  require(parts.size() == 4, "part: (places, n, batch, reduce)");
+  places_ = parts[0];
+  n_ = py::cast<int64_t>(parts[1]);
+  part_.batch = py::cast<int64_t>(parts[2]);
+  reduce_ = parts[3];
+  part_.rows = int64_t(py::len(places_));
+  part_.places = contiguous<int64_t>(places_, {part_.rows}, "part");
+  require(n_ >= 1 && part_.batch >= 1, "part: n and batch must be positive");
+  int64_t least = 0;
+  for (int64_t i = 0; i < part_.rows; least = part_.places[i++] + 1)
+    require(part_.places[i] >= least && part_.places[i] < n_, "part: places must rise to n");
+  part_.reduce = reduce;
+  part_.context = this;
+}
+
+void PartArgument::set_on(Pass* pass, Stop* stop) {
+  if (!given_) return;
+  require(part_.rows == pass->n, "part: as many places as rows in `order`");
+  pass->n = n_;
+  pass->part = &part_;
+  stop_ = stop;
+}
+
+Part::Answer PartArgument::reduce(void* context, void* numbers, int64_t count) {
+  const PartArgument& self = *static_cast<PartArgument*>(context);
+  const py::gil_scoped_acquire acquire;
+  try {
+    const py::capsule not_owned(numbers, [](void*) {});
+    const py::array array(self.dtype_, {count}, {self.dtype_.itemsize()}, numbers, not_owned);
+    return py::cast<bool>(self.reduce_(array)) ? Part::Answer::ends : Part::Answer::goes_on;
+  } catch (py::error_already_set& error) {
+    self.stop_->exception = error.value();
+  } catch (const std::exception& error) {
+    self.stop_->exception = py::module_::import("builtins").attr("RuntimeError")(error.what());
+  }
+  return Part::Answer::failed;
 }
 
 void watch_exit_and_fork() {

@@ -1,6 +1,7 @@
 // A long call into the core: the GIL released, Python asked whether to stop, the interpreter's end.
 #pragma once
 
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
 #include <optional>
@@ -44,6 +45,27 @@ struct Stop {
 
   /// After a call of which nothing is of use once it was stopped.
   void raise() const;
+};
+
+/// A process's share of a pass, as Python describes it: (places, rows of the whole pass, batch,
+/// reduce). `reduce` is called with an array, whose numbers it replaces by their sums over all
+/// processes; it returns whether the pass is to end.
+class PartArgument {
+ public:
+  PartArgument(const py::object& part, const py::dtype& dtype);
+
+  /// Makes it the pass's, whose rows are this process's. An exception of `reduce` goes to `stop`.
+  void set_on(Pass* pass, Stop* stop);
+
+ private:
+  static Part::Answer reduce(void* context, void* numbers, int64_t count);
+
+  bool given_;
+  py::object places_, reduce_;
+  int64_t n_ = 0;
+  Part part_{};
+  py::dtype dtype_;
+  Stop* stop_ = nullptr;
 };
 
 /// Once per module: has the calls in flight looked after at the interpreter's exit and at a fork.

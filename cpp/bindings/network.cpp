@@ -30,7 +30,7 @@ RowsArgument<T> rows_for(const Network<T>& net, const py::object& x, const py::o
 template <class T, class Use>
 void over_one_batch(const Network<T>& net, const py::object& x, const py::object& targets,
                     const py::object& weights, const Order& order, const py::object& lengths,
-                    int n_threads, Use use) {
+                    int n_threads, const py::object& part, Use use) {
   require(net.keeps_gradient(), "keep_gradient: the network was made without");
   const RowsArgument<T> rows = rows_for(net, x, lengths);
   const Data<T> data = training_data(rows, targets, weights, net.outputs(), net.per_step());
@@ -38,6 +38,8 @@ void over_one_batch(const Network<T>& net, const py::object& x, const py::object
   require(pass.n >= 1 && pass.n <= net.batch(), "X: no rows, or more than `batch`");
   Stop asked{py::none()};
   asked.set_on(&pass);
+  PartArgument own(part, py::dtype::of<T>());
+  own.set_on(&pass, &asked);
   {
     const Released release(net.work(3 * pass.n));
     use(data, pass);
@@ -106,19 +108,25 @@ void bind_class(py::module_& m, const char* name) {
              double momentum, bool nesterov, double beta_1, double beta_2, double epsilon,
              double rho, double weight_decay, bool summed, double clip_norm, double max_norm,
              uint64_t seed, double bias_rate, const py::object& lengths, const EpochTuple& begun,
-             const py::object& stop, int n_threads) {
+             const py::object& stop, const py::object& part, int n_threads) {
             const RowsArgument<T> rows = rows_for(net, x, lengths);
             const Data<T> data =
                 training_data(rows, targets, weights, net.outputs(), net.per_step());
             Pass pass = pass_over(order, rows.n, n_threads);
+            Stop asked{stop};
+            asked.set_on(&pass);
+            PartArgument own(part, py::dtype::of<T>());
+            own.set_on(&pass, &asked);
             require(pass.n >= 1, "X: no rows");
+            const int64_t batch = pass.part ? pass.part->batch : net.batch();
             const auto [worked, counted, loss, penalty, made] = begun;
             const Epoch from{worked, counted, loss, penalty, made};
-            require(from.rows >= 0 && from.rows < pass.n && from.rows % net.batch() == 0,
+            require(from.rows >= 0 && from.rows < pass.n && from.rows % batch == 0,
                     "epoch: must have been stopped between two batches");
             require(clip_norm > 0 && max_norm > 0, "clip_norm, max_norm: must be positive");
-            require(clip_norm == std::numeric_limits<double>::infinity() || net.keeps_gradient(),
-                    "keep_gradient: the network was made without, and clip_norm needs it");
+            require(net.keeps_gradient() ||
+                        (clip_norm == std::numeric_limits<double>::infinity() && !pass.part),
+                    "keep_gradient: the network was made without; clip_norm and part need it");
             const SolverOptions options{find_name("solver", solver_names(), solver),
                                         steps,
                                         rate,
@@ -134,12 +142,10 @@ void bind_class(py::module_& m, const char* name) {
                                         max_norm,
                                         seed,
                                         bias_rate};
-            Stop asked{stop};
-            asked.set_on(&pass);
             Epoch epoch;
             {
-              const Released release(net.work(3 * pass.n + 20 * (1 + pass.n / net.batch())));
-              epoch = net.train(data, pass, net.batch(), options, from);
+              const Released release(net.work(3 * pass.n + 20 * (1 + pass.n / batch)));
+              epoch = net.train(data, pass, batch, options, from);
             }
             asked.look_again();
             return py::make_tuple(as_tuple(epoch), asked.exception);
@@ -150,11 +156,13 @@ void bind_class(py::module_& m, const char* name) {
           "clip_norm"_a = std::numeric_limits<double>::infinity(),
           "max_norm"_a = std::numeric_limits<double>::infinity(), "seed"_a = uint64_t(0),
           "bias_rate"_a = 1.0, "lengths"_a = py::none(), "epoch"_a = EpochTuple(),
-          "stop"_a = py::none(), "n_threads"_a,
+          "stop"_a = py::none(), "part"_a = py::none(), "n_threads"_a,
           "One epoch over the rows in `order`, or its rest. Returns where it stands then: the rows "
           "worked on, those of them that count, the sum of their losses, the penalty in it, the "
           "steps made; and an exception that ended it after a whole number of steps, or None. "
-          "`stop` is called before a step is whole: it must not touch the network.")
+          "`stop` is called before a step is whole: it must not touch the network. With a `part` "
+          "(places, n, batch, reduce) the epoch is made by several processes, as engine.hpp has "
+          "it.")
       .def_property_readonly("steps", &Net::steps_made, "The updates that `train` has made in all.")
       .def_property_readonly(
           "reached", [](const Net& net) { return as_tuple(net.reached()); },
@@ -162,26 +170,27 @@ void bind_class(py::module_& m, const char* name) {
       .def(
           "gradient",
           [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
-             const Order& order, const py::object& lengths, int n_threads) {
+             const Order& order, const py::object& lengths, const py::object& part, int n_threads) {
             std::vector<T*> blocks;
             const py::list arrays = new_blocks(net.shapes(), &blocks);
             double loss = 0;
-            over_one_batch(net, x, targets, weights, order, lengths, n_threads,
+            over_one_batch(net, x, targets, weights, order, lengths, n_threads, part,
                            [&](const Data<T>& data, const Pass& pass) {
                              loss = net.gradient(data, pass, blocks.data());
                            });
             return py::make_tuple(loss, arrays);
           },
           "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "lengths"_a = py::none(),
-          "n_threads"_a,
-          "The loss over the rows in `order`, and its gradient as [weight, bias, ...].")
+          "part"_a = py::none(), "n_threads"_a,
+          "The loss over the rows in `order`, and its gradient as [weight, bias, ...]; with a "
+          "`part`, over the rows of all processes.")
       .def(
           "diagnose",
           [](Net& net, const py::object& x, const py::object& targets, const py::object& weights,
              const Order& order, const py::object& lengths, int n_threads) {
             py::array_t<double> numbers({net.layers(), int64_t(kDiagnoses)});
             double* place = numbers.mutable_data();
-            over_one_batch(net, x, targets, weights, order, lengths, n_threads,
+            over_one_batch(net, x, targets, weights, order, lengths, n_threads, py::none(),
                            [&](const Data<T>& data, const Pass& pass) {
                              require(pass.n <= kDiagnosedRows, "order: more than 64 rows");
                              net.diagnose(data, pass, place);

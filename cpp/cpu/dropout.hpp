@@ -31,6 +31,8 @@ struct Mask {
   uint32_t dropped = 0;  // of 65536: halves of words below it drop
   T keeps = 1, scale = 1;
   uint64_t key = 0;
+  const int64_t* places = nullptr;  // of rows that are numbered otherwise
+  int64_t ahead = 0;                // added to them, even
 
   Mask() = default;
   Mask(double rate, uint64_t seed, int64_t step, int layer)
@@ -39,6 +41,8 @@ struct Mask {
         keeps(T((65536.0 - dropped) / 65536)),  // the rate as it is, to the 16 bits it has
         scale(T(65536.0 / (65536.0 - dropped))),
         key(mix(mix(seed + uint64_t(step) * 0x9e3779b97f4a7c15u) + uint64_t(layer))) {}
+
+  int64_t place(int64_t row) const { return (places ? places[row] : row) + ahead; }
 
   /// Random words for the neurons of one vector in a row and the next; `row` is even.
   Words<T> words(int64_t row, int64_t vector) const {
@@ -71,11 +75,9 @@ class Factors {
       : mask_(mask), row_(row), vector_(vector) {}
 
   Vec<T> next() {
-    const bool even = row_ % 2 == 0;
-    if (even || !begun_) words_ = mask_.words(row_ - !even, vector_);
-    begun_ = true;
-    ++row_;
-    const auto drops = (even ? words_ & 0xffffu : words_ >> 16) < mask_.dropped;
+    const int64_t place = mask_.place(row_++), odd = place % 2;
+    if (place - odd != pair_) words_ = mask_.words(pair_ = place - odd, vector_);
+    const auto drops = (odd ? words_ >> 16 : words_ & 0xffffu) < mask_.dropped;
     return select(__builtin_convertvector(drops, Bits<Vec<T>>), Vec<T>{},
                   splat<Vec<T>>(mask_.scale));
   }
@@ -83,7 +85,7 @@ class Factors {
  private:
   const Mask<T>& mask_;
   int64_t row_, vector_;
-  bool begun_ = false;
+  int64_t pair_ = -1;  // the even row that the words are of
   Words<T> words_{};
 };
 

@@ -20,13 +20,17 @@ struct Chunk {
   T delta_scale;         // on every delta, 1 but in an exact gradient
   int64_t step;          // of dropout, 0: nothing is dropped
   uint64_t seed;
-  int64_t steps = 1;  // of the longest of its sequences
+  int64_t steps;                    // of the longest of its sequences
+  const int64_t* places = nullptr;  // of dropout: of each position, where it is not its own
 
   int64_t row(int64_t r) const { return order ? order[start + r] : start + r; }
   int64_t length(int64_t r) const { return data.length(row(r)); }
   T weight(int64_t r) const { return data.weights ? data.weights[row(r)] : T(1); }
   Mask<T> mask(double rate, int layer) const {
-    return rate > 0 && step > 0 ? Mask<T>(rate, seed, step, layer) : Mask<T>();
+    Mask<T> mask;
+    if (rate > 0 && step > 0) mask = Mask<T>(rate, seed, step, layer);
+    mask.places = places;
+    return mask;
   }
 };
 

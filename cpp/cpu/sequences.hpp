@@ -64,7 +64,12 @@ struct Sequences {
   bool ended(int64_t r, int64_t t) const { return chunk.length(r) <= t; }
   /// Whether the layer above is given the last state of hidden layer l only.
   bool passes_last(int l) const { return !s.per_step && l == s.n_layers - 2; }
-  int64_t mask_row(int64_t t) const { return t * kMaskStep + chunk.start; }
+  /// Drops some of `to`, what layer `layer` gives at step t.
+  void drop(double rate, int layer, int64_t t, const Panels<T>& to, int64_t vectors) const {
+    Mask<T> mask = chunk.mask(rate, layer);
+    mask.ahead = t * kMaskStep;
+    mask.apply(to, chunk.start, begin, end, vectors);
+  }
   Panels<T> at(const Panels<T>& panels, int64_t t) const { return panels.from(t * chunk.rows); }
 
   /// Hidden layer l at step t.
@@ -85,12 +90,11 @@ struct Sequences {
   /// The input, and what the loss goes by.
   void take() const {
     const Layer<T>& layer = s.layers[0];
-    const Mask<T> mask = chunk.mask(s.input_dropout, 0);
     for (int64_t t = 0; t < chunk.steps; ++t) {
       const Panels<T> input = at(layer.input, t);
       gather_step(chunk.data, layer.in, t, input, begin, end,
                   [&](int64_t r) { return chunk.row(r); });
-      mask.apply(input, mask_row(t), begin, end, panel_count<T>(layer.in));
+      drop(s.input_dropout, 0, t, input, panel_count<T>(layer.in));
     }
   }
 
@@ -99,13 +103,12 @@ struct Sequences {
     const Layer<T>&context = context_of(s, l), &above = s.layers[l + 1];
     if (context.input.data == above.input.data) return;
     const int64_t vectors = panel_count<T>(above.in);
-    const Mask<T> mask = chunk.mask(s.layers[l].hidden.dropout, l + 1);
     const bool last = passes_last(l);
     for (int64_t t = 0; t < (last ? 1 : chunk.steps); ++t) {
       const Panels<T> to = at(above.input, t);
       for (int64_t r = begin; r < end; ++r)
         copy_row(to, r, at(context.input, last ? chunk.length(r) - 1 : t), r, vectors);
-      mask.apply(to, mask_row(t), begin, end, vectors);
+      drop(s.layers[l].hidden.dropout, l + 1, t, to, vectors);
     }
   }
 
@@ -150,13 +153,12 @@ struct Sequences {
   /// The derivative by the outputs of hidden layer l, from the delta of the layer above.
   void pass_back(int l) const {
     const Layer<T>&layer = s.layers[l], &above = s.layers[l + 1];
-    const Mask<T> mask = chunk.mask(layer.hidden.dropout, l + 1);
     const int64_t vectors = panel_count<T>(layer.out);
     const bool last = passes_last(l);
     for (int64_t t = 0; t < (last ? 1 : chunk.steps); ++t) {
       const Panels<T> to = last ? s.by_last : at(layer.by_output, t);
       multiply(at(above.delta, t), above.linear(), above.backward(), to, begin, end, {});
-      mask.apply(to, mask_row(t), begin, end, vectors);
+      drop(s.layers[l].hidden.dropout, l + 1, t, to, vectors);
     }
     if (!last) return;
     for (int64_t t = 0; t < chunk.steps; ++t)

@@ -107,6 +107,9 @@ struct Layer {
   int64_t work() const { return (units_per_group() * groups().vectors + 1) * steps; }
 };
 
+/// Beside a step's gradient: the sum of its losses, and of its sample weights.
+constexpr int64_t kBesideGradient = 2;
+
 /// What the weights phase sums up over one unit.
 struct UnitSums {
   double penalty, squared_gradient;
@@ -124,12 +127,14 @@ struct Session {
   int loss;
   double loss_parameter, label_smoothing, input_dropout, alpha, l1;
   int64_t chunk_rows, piece_rows;
-  Panels<T> target;   // (chunk_rows, outputs), with outputs at every step (chunk_rows * steps, ...)
-  double* row_loss;   // as many rows
-  Panels<T> by_last;  // (chunk_rows, in of the last layer): derivative by sequences' last outputs
-  UnitSums* sums;     // (units,)
-  Zeros<T> zeros;     // of a dense X, unless the first layer is narrow
-  int64_t units;      // of all layers
+  Panels<T> target;    // (chunk_rows, outputs), with outputs at every step chunk_rows * steps rows
+  double* row_loss;    // as many rows
+  Panels<T> by_last;   // (chunk_rows, in of the last layer): derivative by sequences' last outputs
+  T* gradient;         // all that is kept of it, in one piece; at its end stands
+  T* beside_gradient;  // what is summed up over processes with it: (kBesideGradient,)
+  UnitSums* sums;      // (units,)
+  Zeros<T> zeros;      // of a dense X, unless the first layer is narrow
+  int64_t units;       // of all layers
   Watch watch;
 };
 
@@ -276,10 +281,10 @@ Keeps keeps_of(int index, List<A...>) {
 }
 
 template <class T>
-Trained<T> trained(Arena& arena, int64_t rows, int64_t columns, bool keep_gradient) {
+Trained<T> trained(Arena& arena, Arena* gradients, int64_t rows, int64_t columns) {
   Trained<T> result;
   for (auto& slot : result.slot) slot = arena.panels<T>(rows, columns);
-  if (keep_gradient) result.gradient = arena.panels<T>(rows, columns);
+  if (gradients) result.gradient = gradients->panels<T>(rows, columns);
   return result;
 }
 
@@ -311,13 +316,13 @@ bool keeps_states(const Recipe& recipe, int l) {
   return recipe.hidden[l].dropout > 0 || (l == recipe.n_layers - 2 && !recipe.per_step);
 }
 
-/// Lays the session out in the arena.
+/// Lays the session out in the arena, and the gradient that it may have to keep in one of its own.
 template <class T>
-Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool sparse,
-                    bool keep_gradient, bool real) {
+Session<T>* lay_out(Arena& arena, Arena& gradients, const Recipe& recipe, int64_t batch,
+                    bool sparse, bool keep_gradient, bool real) {
   const int64_t rows = chunk_rows_for(recipe, batch, sparse, sizeof(T));
   const int all = count_layers(recipe), last = recipe.n_layers - 1;
-  const bool keep = keep_gradient || rows < batch;
+  Arena* keep = keep_gradient || rows < batch ? &gradients : nullptr;
   Session<T>* memory = arena.take<Session<T>>(1);
   Layer<T>* layers = arena.take<Layer<T>>(all);
   int64_t units = 0;
@@ -325,13 +330,13 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
     Layer<T> layer = layer_of<T>(recipe, l, sparse);
     const int64_t all_rows = rows * layer.steps;
     if (l < last) {
-      if (layer.hidden.learned) layer.slopes = trained<T>(arena, 1, layer.out, keep);
+      if (layer.hidden.learned) layer.slopes = trained<T>(arena, keep, 1, layer.out);
       if (keeps_of(layer.hidden.activation, Activations{}) != Keeps::nothing)
         layer.kept = arena.panels<T>(all_rows, layer.out);
     }
-    layer.weight = trained<T>(arena, layer.rows(), layer.vectors() * kLanes<T>, keep);
+    layer.weight = trained<T>(arena, keep, layer.rows(), layer.vectors() * kLanes<T>);
     if (!layer.context || recipe.cell == Cell::gru)
-      layer.bias = trained<T>(arena, 1, layer.linear(), keep);
+      layer.bias = trained<T>(arena, keep, 1, layer.linear());
     if (l > 0 && !layer.narrow)  // all lanes of the last panel are copied: rows for them too
       layer.transposed = arena.panels<T>(layer.vectors() * kLanes<T>, layer.in);
     if (layer.context) {
@@ -362,6 +367,7 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
   session.row_loss = arena.take<double>(output_rows);
   if (recipe.recurrent() && !recipe.per_step)
     session.by_last = arena.panels<T>(rows, recipe.units[last]);
+  session.beside_gradient = gradients.take<T>(kBesideGradient);
   session.sums = arena.take<UnitSums>(units);
   if (!sparse && !recipe.recurrent() && !layer_of<T>(recipe, 0, sparse).narrow)
     session.zeros = arena.zeros<T>(rows, recipe.units[0]);
@@ -387,10 +393,13 @@ Session<T>* lay_out(Arena& arena, const Recipe& recipe, int64_t batch, bool spar
 
 template <class T>
 Session<T>* open(const Recipe& recipe, int64_t batch, bool sparse, bool keep_gradient) {
-  Arena measure(nullptr);
-  lay_out<T>(measure, recipe, batch, sparse, keep_gradient, false);
-  Arena arena(allocate(measure.used(), "a network"));
-  return lay_out<T>(arena, recipe, batch, sparse, keep_gradient, true);
+  Arena measure(nullptr), gradients(nullptr);
+  lay_out<T>(measure, gradients, recipe, batch, sparse, keep_gradient, false);
+  char* block = static_cast<char*>(allocate(measure.used() + gradients.used(), "a network"));
+  Arena arena(block), kept(block + measure.used());
+  Session<T>* session = lay_out<T>(arena, kept, recipe, batch, sparse, keep_gradient, true);
+  session->gradient = reinterpret_cast<T*>(block + measure.used());
+  return session;
 }
 
 template <class T>

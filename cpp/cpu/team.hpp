@@ -39,6 +39,9 @@ class Watch {
 
   void begins() { began_ = seconds(); }
 
+  /// So many seconds of the step were none of this team's.
+  void waited(double time) { began_ += time; }
+
   /// Judges a step over `rows` rows by a team, or by the leader alone while the team rests. True if
   /// it is time for the other way. The wait for the team after it is counted with the next step.
   bool step_ends(bool by_team, int64_t rows) {

@@ -29,6 +29,33 @@ struct Job {
   alignas(64) Barrier barrier{};
   bool zeros = false;  // are to be left out of the gradient, says the leader
   bool leave = false;  // all threads are to return after the step at hand, says the leader
+  bool ends = false;   // the pass, too
+  // of a step that other processes have a part in: what their sums are, unless that failed
+  bool failed = false;
+  double loss = 0, weight = 0;
+};
+
+/// This process's part of a pass's positions [start, end), as positions of its order.
+struct Span {
+  int64_t begin, end;
+
+  Span(const Pass& pass, int64_t start, int64_t end)
+      : begin(first_at(pass, start)), end(first_at(pass, end)) {}
+
+ private:
+  static int64_t first_at(const Pass& pass, int64_t position) {
+    if (!pass.part) return position;
+    int64_t low = 0, high = pass.part->rows;
+    while (low < high) {
+      const int64_t middle = (low + high) / 2;
+      if (pass.part->places[middle] < position) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
 };
 
 /// Places a thread's Columns for up to `entries` entries; returns the bytes they take.
@@ -49,7 +76,8 @@ int64_t most_entries(const Job<T>& job) {
   for (int64_t start = 0; start < job.pass.n; start += job.batch) {
     const int64_t end = start + job.batch < job.pass.n ? start + job.batch : job.pass.n;
     int64_t entries = 0;
-    for (int64_t i = start; i < end; ++i) {
+    const Span own(job.pass, start, end);
+    for (int64_t i = own.begin; i < own.end; ++i) {
       const int64_t row = job.pass.order ? job.pass.order[i] : i;
       entries += x.indptr[row + 1] - x.indptr[row];
     }
@@ -77,6 +105,24 @@ void run_rows_phase(Job<T>& job, const Chunk<T>& chunk, int thread, int n_thread
   }
 }
 
+/// Makes of a step's kept gradient, of `loss` and `weight` the sums over all processes.
+template <class T>
+void reduce(Job<T>& job, double loss, double weight) {
+  Session<T>& s = job.s;
+  T* beside = s.beside_gradient;
+  beside[0] = T(loss);
+  beside[1] = T(weight);
+  const Part& part = *job.pass.part;
+  const double began = seconds();
+  const Part::Answer answer = job.stopper.in_callers_mode(
+      [&] { return part.reduce(part.context, s.gradient, beside + kBesideGradient - s.gradient); });
+  s.watch.waited(seconds() - began);
+  job.failed = answer == Part::Answer::failed;
+  job.ends = job.leave = answer != Part::Answer::goes_on;
+  job.loss = double(beside[0]);
+  job.weight = double(beside[1]);
+}
+
 /// Batches from job.epoch on, to the end of the pass or until the leader, thread 0, says otherwise.
 template <class T>
 void run_pass(void* context, int thread, int n_threads) {
@@ -84,6 +130,7 @@ void run_pass(void* context, int thread, int n_threads) {
   Session<T>& s = job.s;
   const bool leads = thread == 0, watches = leads && job.most_threads > 1;
   const int64_t n = job.pass.n;
+  const Part* part = job.pass.part;
   Columns<T> columns{};
   if (job.scratch)
     place_columns(job.scratch + size_t(thread) * job.scratch_bytes, s.layers[0].in, job.entries,
@@ -99,25 +146,41 @@ void run_pass(void* context, int thread, int n_threads) {
   if (watches) watch.begins();
   for (bool leave = false; epoch.rows < n && !leave; epoch.rows += job.batch) {
     const int64_t start = epoch.rows, end = start + job.batch < n ? start + job.batch : n;
-    const double total = weight_sum(job.data, job.pass, start, end, s.per_step);
-    if (total == 0) continue;  // rows that count for nothing move nothing
+    const Span own(job.pass, start, end);
+    double total = weight_sum(job.data, job.pass, own.begin, own.end, s.per_step);
+    if (total == 0 && !part) continue;  // rows that count for nothing move nothing
     ++clock.step;
     bool given_up = false;
     double data_loss = 0;
-    for (int64_t row = start; row < end; row += s.chunk_rows) {
-      const int64_t rows = row + s.chunk_rows < end ? s.chunk_rows : end - row;
-      const bool last = row + rows == end;
+    // With a part the gradient of all chunks is kept, of no rows too, and reduced; a last chunk,
+    // without rows, makes the step of it.
+    const int64_t filled = ceil_div(own.end - own.begin, s.chunk_rows);
+    const int64_t chunks = !part ? filled : filled > 0 ? filled + 1 : 2;
+    for (int64_t c = 0; c < chunks; ++c) {
+      const int64_t row =
+          own.begin + c * s.chunk_rows < own.end ? own.begin + c * s.chunk_rows : own.end;
+      const int64_t rows = row + s.chunk_rows < own.end ? s.chunk_rows : own.end - row;
+      const bool last = c == chunks - 1;
+      if (part && last) {
+        if (leads) reduce(job, data_loss, total);
+        job.barrier.wait(n_threads);
+        given_up = job.failed;
+        data_loss = job.loss;
+        total = job.weight;
+        if (given_up || total == 0) break;
+      }
       const Chunk<T> chunk{job.data,
                            job.pass.order,
                            row,
                            rows,
-                           row == start,
+                           c == 0,
                            last,
                            options.summed ? T(1) : T(1 / total),
                            job.options ? T(1) : T(job.value_scale),
                            job.options ? clock.step : 0,
                            options.seed,
-                           most_steps(job.data, job.pass, row, row + rows)};
+                           most_steps(job.data, job.pass, row, row + rows),
+                           part ? part->places : nullptr};
       run_rows_phase(job, chunk, thread, n_threads, columns.values);
       if (leads && !last) job.stopper.ask(true);
       job.barrier.wait(n_threads);
@@ -126,7 +189,7 @@ void run_pass(void* context, int thread, int n_threads) {
       if (leads)
         for (int64_t r = 0; r < (s.per_step ? rows * chunk.steps : rows); ++r)
           data_loss += s.row_loss[r];
-      WeightsPhase<T> phase{s, chunk, first, beyond, columns, job.zeros, T(1)};
+      WeightsPhase<T> phase{s, chunk, first, beyond, columns, job.zeros && rows > 0, T(1)};
       const Step<T> step = find_step<T>(options.solver, Solvers<T>{});
       if (!job.options || !last || clips) {
         phase.run(KeepGradient<T>{});
@@ -147,14 +210,20 @@ void run_pass(void* context, int thread, int n_threads) {
         limit_norms(s, T(options.max_norm), thread, n_threads);
       }
       if (leads && last) {
-        job.stopper.ask(false);
-        job.leave = job.stopper.answered(false);
-        if (watches) job.leave |= watch.step_ends(!watch.team_rests(), end - start);
+        if (!part) {
+          job.stopper.ask(false);
+          job.leave = job.ends = job.stopper.answered(false);
+        }
+        if (watches) job.leave |= watch.step_ends(!watch.team_rests(), own.end - own.begin);
       }
       job.barrier.wait(n_threads);
     }
     if (given_up) break;
     leave = job.leave;
+    if (total == 0) {
+      --clock.step;
+      continue;
+    }
     ++epoch.steps;
     epoch.counted += end - start;
     if (leads) {
@@ -207,7 +276,7 @@ Epoch run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batc
     job.scratch = static_cast<char*>(
         allocate(job.scratch_bytes * size_t(n_threads), "the columns of a sparse batch"));
   }
-  while (job.epoch.rows < pass.n && !job.stopper.answered(true) && !job.stopper.answered(false)) {
+  while (job.epoch.rows < pass.n && !job.stopper.answered(true) && !job.ends) {
     job.leave = false;
     run_team(s->watch.team_rests() ? 1 : n_threads, run_pass<T>, &job);
     job.epoch = job.reached;

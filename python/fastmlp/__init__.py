@@ -19,6 +19,7 @@ from fastmlp.estimators.tabular_regressor import TabularMLPRegressor
 from fastmlp.exchange.model_files import load
 from fastmlp.exchange.onnx_pipelines import to_onnx
 from fastmlp.exchange.sklearn import from_sklearn
+from fastmlp.training.distributed import distributed
 
 __all__ = [
     "Adaline",
@@ -31,6 +32,7 @@ __all__ = [
     "TabularMLPClassifier",
     "TabularMLPRegressor",
     "__version__",
+    "distributed",
     "from_sklearn",
     "load",
     "to_onnx",

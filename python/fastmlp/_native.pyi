@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import type_check_only
 
-from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Rows
+from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Part, Rows
 
 # names with the default of their parameter, None where they have none
 ACTIVATIONS: dict[str, float | None]
@@ -121,6 +121,7 @@ class _Network:
         lengths: Array | None = None,
         epoch: Epoch = ...,
         stop: Callable[[], bool] | None = None,
+        part: Part | None = None,
         n_threads: int,
     ) -> tuple[tuple[int, int, float, float, int], BaseException | None]: ...
     def gradient(
@@ -131,6 +132,7 @@ class _Network:
         order: Order | None,
         *,
         lengths: Array | None = None,
+        part: Part | None = None,
         n_threads: int,
     ) -> tuple[float, list[Array]]: ...
     def diagnose(

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from numbers import Real
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmlp.core.arrays import as_block
 from fastmlp.core.native import _native
-from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Rows
+from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Part, Rows
 
 ALIASES = {"silu": "swish"}
 
@@ -116,6 +117,13 @@ class Blocks(NamedTuple):
     def shapes(self) -> list[tuple[int, ...]]:
         """The shapes of the arrays in the core's order."""
         return [np.shape(array) for array in self.in_core_order()]
+
+    def digest(self) -> str:
+        """A short text that tells one set of numbers from another."""
+        found = 0
+        for array in self.in_core_order():
+            found = crc32(np.ascontiguousarray(array).data, found)
+        return f"{found:08x}"
 
     def is_finite(self) -> bool:
         """Whether no number is NaN or infinite."""
@@ -346,14 +354,20 @@ class Network:
         """
         return Epoch(*self._native.reached)
 
-    def gradient(self, samples: Samples, *, n_threads: int) -> tuple[float, Blocks]:
-        """The loss over all samples, penalties included, and its derivatives."""
+    def gradient(
+        self, samples: Samples, *, n_threads: int, part: Part | None = None
+    ) -> tuple[float, Blocks]:
+        """The loss over all samples, penalties included, and its derivatives.
+
+        With a part they are over the samples of all processes.
+        """
         loss, arrays = self._native.gradient(
             samples.rows,
             samples.targets,
             samples.weights,
             None,
             lengths=samples.lengths,
+            part=part,
             n_threads=n_threads,
         )
         return loss, Blocks.from_core(arrays, *self.layers)

@@ -1,5 +1,6 @@
 """The types in which Python and the native core speak to each other."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,6 +24,28 @@ class Epoch(NamedTuple):
     total_loss: float = 0.0  # the sum of the losses of the counted rows
     penalty: float = 0.0  # the part of the penalties in it
     steps: int = 0
+
+
+class Part(NamedTuple):
+    """What a process makes of an epoch that several make together, each on rows of its own.
+
+    Attributes
+    ----------
+    places : ndarray of shape (n_own,)
+        Where its rows stand in the whole epoch, in their order there.
+    n : int
+        The rows of the whole epoch.
+    batch : int
+        The rows of a step, of all processes.
+    reduce : callable
+        Replaces the numbers of an array by their sums over all processes; returns whether all are
+        to stop after this step.
+    """
+
+    places: Order
+    n: int
+    batch: int
+    reduce: Callable[[Array], bool]
 
 
 class HiddenLayer(NamedTuple):

@@ -20,10 +20,12 @@ from fastmlp.estimators.base import Labels, all_or_nothing, snapshot
 from fastmlp.estimators.documentation import documented
 from fastmlp.estimators.mlp import MultilayerPerceptron, accepted_dtype, has_partial_fit
 from fastmlp.estimators.parameters import MLP_PARAMETERS
+from fastmlp.estimators.scoring import average
 from fastmlp.estimators.setup import HiddenParameters, check_length, is_one, layer_sizes
 from fastmlp.estimators.validation import checked_input
 from fastmlp.exchange.registry import register
 from fastmlp.exchange.values import Task
+from fastmlp.training.distributed import ALONE, Team
 
 # the core's losses by `loss` and the output activation
 _LOSSES = {
@@ -349,7 +351,9 @@ class MLPAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Multilay
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=reset)
         return X, X
 
-    def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
+    def _encode_targets(
+        self, y: Any, dtype: npt.DTypeLike, labels: Labels, team: Team = ALONE
+    ) -> tuple[Array, Array]:
         targets = converted(y.toarray() if issparse(y) else y, dtype, "X")
         if self.loss == "log_loss" and (np.min(targets) < 0 or np.max(targets) > 1):
             raise ValueError(
@@ -370,8 +374,10 @@ class MLPAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Multilay
     def _loss_options(self) -> dict[str, Any]:
         return {}
 
-    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
-        return float(np.average(_minus_squared_error(outputs, labels), weights=weights))
+    def _default_score(
+        self, outputs: Array, labels: Array, weights: Array | None, team: Team
+    ) -> float:
+        return float(average(_minus_squared_error(outputs, labels), weights, team))
 
     # --- codes and reconstructions ---------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from fastmlp.core.arrays import converted
 from fastmlp.core.native import _native
 from fastmlp.core.threads import FitUnderWay
 from fastmlp.core.typing import Array
+from fastmlp.training.distributed import ALONE, Team, current_team
 
 _VERSION_KEY = "_fastmlp_version"
 
@@ -88,6 +89,8 @@ def all_or_nothing(estimator: BaseEstimator, *, goes_on: bool = False) -> Iterat
     An exception leaves the estimator, an earlier fit included, as it was. Other threads see the
     earlier fit or the new one, whole.
 
+    So it is on all ranks that fit together: none takes over what another has failed at.
+
     A fit that `goes_on` (`partial_fit`) has curves of its own epochs alone. At the end they are
     added to the earlier ones, which grow in place as scikit-learn's do: a copy of them would take
     longer with every call.
@@ -99,7 +102,7 @@ def all_or_nothing(estimator: BaseEstimator, *, goes_on: bool = False) -> Iterat
         if isinstance(curve, list):
             earlier[name] = curve, len(curve)
             setattr(copied, name, [])
-    with FitUnderWay():
+    with FitUnderWay(), current_team().in_step():
         yield copied
     cls: Any = type(estimator)
     now = vars(estimator)
@@ -212,7 +215,9 @@ def unknown_labels(found: Array, classes: Array) -> Array:
     return np.setdiff1d(found, classes, assume_unique=True)
 
 
-def check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Array | None:
+def check_sample_weight(
+    sample_weight: Any, n: int, dtype: npt.DTypeLike, team: Team = ALONE
+) -> Array | None:
     """Sample weights of shape (n,) and the core's dtype, or None; the texts are scikit-learn's."""
     if sample_weight is None:
         return None
@@ -231,7 +236,7 @@ def check_sample_weight(sample_weight: Any, n: int, dtype: npt.DTypeLike) -> Arr
         )
     if weights.shape != (n,):
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}!")
-    if not np.any(weights):
+    if not team.any(bool(np.any(weights))):
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return converted(weights, dtype, "sample_weight")
 

@@ -18,7 +18,9 @@ from fastmlp.estimators.base import (
 )
 from fastmlp.estimators.consistency import check_classes_attribute
 from fastmlp.estimators.mlp import MultilayerPerceptron
+from fastmlp.estimators.scoring import average
 from fastmlp.exchange.values import FittedNetwork, Layer, Task
+from fastmlp.training.distributed import ALONE, Team
 
 MARGIN_LOSSES = ("hinge", "perceptron")
 
@@ -72,7 +74,9 @@ class LabelledPerceptron(MultilayerPerceptron):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = _binarizer_of(y if multilabel else classes)
 
-    def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
+    def _encode_targets(
+        self, y: Any, dtype: npt.DTypeLike, labels: Labels, team: Team = ALONE
+    ) -> tuple[Array, Array]:
         if self.loss == "kl_divergence":
             return self._encode_probabilities(y, dtype, labels)
         if labels is not Labels.NEW and self._label_binarizer is None:
@@ -80,11 +84,12 @@ class LabelledPerceptron(MultilayerPerceptron):
                 f"loss={self.loss!r} cannot go on from a fit with loss='kl_divergence'."
             )
         if labels is Labels.NEW:
-            self._label_binarizer = _binarizer_of(y)
+            alone = team.is_alone or y.ndim == 2
+            self._label_binarizer = _binarizer_of(y if alone else _labels_of_all(y, team))
             self.classes_ = self._label_binarizer.classes_
         else:
             with label_errors(y):
-                found = labels_in(y)
+                found = labels_in(y) if labels is Labels.SUBSET else _labels_of_all(y, team)
             if labels is Labels.SAME and set(found) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same "
@@ -156,12 +161,12 @@ class LabelledPerceptron(MultilayerPerceptron):
         known = self._label_binarizer
         return known is not None and bool(known.y_type_.startswith("multilabel"))
 
-    def _set_class_factors(self, labels: Array) -> None:
+    def _set_class_factors(self, labels: Array, team: Team) -> None:
         """Take `class_weight` as a factor per class; 'balanced' is by these labels for good."""
         self._class_factors = None
         if self.class_weight is None:
             return
-        self._class_factors = class_factors(self.class_weight, self.classes_, labels)
+        self._class_factors = class_factors(self.class_weight, self.classes_, labels, team)
 
     def _weigh_classes(self, labels: Array, sample_weight: Array | None) -> Array | None:
         factors = getattr(self, "_class_factors", None)
@@ -210,12 +215,14 @@ class LabelledPerceptron(MultilayerPerceptron):
         several = self.n_outputs_ > 1 and not self._is_multilabel()
         return several and self._trained_loss == "logistic_squared_error"
 
-    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
+    def _default_score(
+        self, outputs: Array, labels: Array, weights: Array | None, team: Team
+    ) -> float:
         # accuracy_score's definition; calling it would take longer than the epoch on small data
         right = self._decide(outputs) == labels
         if right.ndim == 2:
             right = right.all(axis=1)
-        return float(np.average(right, weights=weights))
+        return float(average(right, weights, team))
 
     def _decide(self, outputs: Array) -> Array:
         """Class numbers (n,), or the 0/1 matrix (n, n_labels) of multilabel."""
@@ -276,7 +283,7 @@ class LabelledPerceptron(MultilayerPerceptron):
             raise ValueError(f"the weights of the classes do not fit {n} classes_")
 
 
-def class_factors(class_weight: Any, classes: Array, labels: Array) -> Array:
+def class_factors(class_weight: Any, classes: Array, labels: Array, team: Team = ALONE) -> Array:
     """The weight of each class (n_classes,) by `class_weight`.
 
     Parameters
@@ -292,10 +299,23 @@ def class_factors(class_weight: Any, classes: Array, labels: Array) -> Array:
         raise ValueError(
             "class_weight is for one label per sample, and y is multilabel. Use sample_weight."
         )
+    if class_weight == "balanced":
+        counts = team.sum(np.bincount(labels, minlength=len(classes)))
+        return np.asarray(counts.sum() / (len(classes) * counts))
     factors: Array = compute_class_weight(class_weight, classes=classes, y=classes[labels])
     if not np.all(factors >= 0) or not np.isfinite(factors).all():
         raise ValueError(f"class_weight must hold finite numbers, 0 or more. Got {class_weight!r}.")
     return factors
+
+
+def _labels_of_all(y: Any, team: Team) -> Array:
+    """The labels that the y of some rank has, in ascending order."""
+    with label_errors(y):
+        found = labels_in(y)
+    if team.is_alone:
+        return found
+    together: Array = unique_labels(*team.gather(found))
+    return together
 
 
 def _binarizer_of(y: Any) -> Any:

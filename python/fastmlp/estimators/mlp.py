@@ -1,6 +1,7 @@
 """What the multi-layer classifier and regressor share: fitting, everything but the kind of y."""
 
 from collections.abc import Callable
+from importlib.metadata import version
 from math import ceil
 from typing import Any, ClassVar, Self
 
@@ -45,9 +46,10 @@ from fastmlp.estimators.validation import (
     split_validation,
 )
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
-from fastmlp.training.checkpoint import Checkpoint
+from fastmlp.training.checkpoint import Checkpoint, as_text
 from fastmlp.training.data import Data
 from fastmlp.training.diagnostics import DIAGNOSTICS, Diagnostics
+from fastmlp.training.distributed import ALONE, Shard, Team, current_team
 from fastmlp.training.first_order import RECORDS, FirstOrderTraining
 from fastmlp.training.lbfgs import LbfgsTraining
 from fastmlp.training.optimizer import Optimizer
@@ -93,7 +95,9 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         """What the parameters say of the hidden layers, checked."""
         return hidden_parameters(self)._replace(maxout_pieces=self.maxout_pieces)
 
-    def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
+    def _encode_targets(
+        self, y: Any, dtype: npt.DTypeLike, labels: Labels, team: Team = ALONE
+    ) -> tuple[Array, Array]:
         """Make targets for the core of y, and what predictions are compared with."""
         raise NotImplementedError
 
@@ -105,8 +109,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         """The core's options of the loss."""
         raise NotImplementedError
 
-    def _set_class_factors(self, labels: Array) -> None:
-        """Take the weights of the classes in the training data."""
+    def _set_class_factors(self, labels: Array, team: Team) -> None:
+        """Take the weights of the classes in the training data of all ranks."""
 
     def _weigh_classes(self, labels: Array, sample_weight: Array | None) -> Array | None:
         """The sample weights times those of the samples' classes."""
@@ -116,8 +120,10 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         """What scorers take as y."""
         return y
 
-    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
-        """The score of outputs as the core predicts them."""
+    def _default_score(
+        self, outputs: Array, labels: Array, weights: Array | None, team: Team
+    ) -> float:
+        """The score of outputs as the core predicts them, those of all ranks."""
         raise NotImplementedError
 
     # --- fitting ---------------------------------------------------------------------------------
@@ -201,12 +207,16 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         incremental: bool = False,
     ) -> None:
         """Fit on a copy of the estimator that the caller takes over when all went well."""
-        checkpoint = Checkpoint(None if incremental else self.checkpoint, self.checkpoint_every)
+        team = current_team()
+        if not team.leads:  # rank 0 speaks for all
+            self.__dict__["verbose"] = False
+        path = None if incremental else self.checkpoint
+        checkpoint = Checkpoint(path, self.checkpoint_every, team)
         training = self._begin(
             X, y, sample_weight, validation_input, checkpoint, incremental=incremental
         )
         if not incremental:
-            warn_of_unused_parameters(self, validates=validation_input.X is not None)
+            warn_of_unused_parameters(self, validates=training.validation is not None)
         data = training.data
         callbacks = Callbacks(self, data.X, data.y, sample_weight, self._parameter_attributes)
         progress = ProgressWatcher(self, shown=not incremental)
@@ -215,7 +225,9 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         if isinstance(training, FirstOrderTraining):
             self._optimizer = training.optimizer
         self.__dict__.update(self._parameter_attributes(blocks))
-        if not incremental:
+        if not team.is_alone:
+            team.check_same({"weights after training": blocks.digest()})
+        elif not incremental:
             warn_of_nothing_learned(self, training)
         training.watchers.ended(training, blocks)
 
@@ -235,6 +247,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         split, and then, in training, the shuffles. Dropout's seed, which scikit-learn does not
         draw, comes after the split.
         """
+        team = checkpoint.team
         new = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -242,19 +255,29 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         dtype = np.float32 if (X if new else self.coefs_[0]).dtype == np.float32 else np.float64
         known = Labels.SAME if self.warm_start else Labels.SUBSET
         labels = Labels.NEW if new and not incremental else known
-        data = self._make_data(X, y, sample_weight, dtype, labels, training=True)
+        if not team.is_alone:
+            self._check_ranks(team, X, y, sample_weight, dtype, new=new)
+        data = self._make_data(X, y, sample_weight, dtype, labels, team, training=True)
+        shard = Shard.of(team, data.n)
         find_scorer(self)  # that there is none is an error, whether it is used or not
         architecture = architecture_of(self)
         # without dropout: what `predict` evaluates
         self._hidden_layers = [layer._replace(dropout=0.0) for layer in architecture.hidden]
         self._trained_loss = architecture.loss
         random = checkpoint.random_state(self.random_state)
-        blocks = self._starting_blocks(architecture, dtype, random, new=new)
+        blocks = team.bcast(self._starting_blocks(architecture, dtype, random, new=new))
         make_training = (
             self._lbfgs_training if self.solver == "lbfgs" else self._first_order_training
         )
         training = make_training(
-            architecture, blocks, data, validation_input, random, new=new, incremental=incremental
+            architecture,
+            blocks,
+            data,
+            shard,
+            validation_input,
+            random,
+            new=new,
+            incremental=incremental,
         )
         if not checkpoint.is_idle:
             self._identify(checkpoint, training, blocks, random)
@@ -265,6 +288,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         architecture: Architecture,
         blocks: Blocks,
         data: Data,
+        shard: Shard,
         validation_input: ValidationInput,
         random: np.random.RandomState,
         *,
@@ -274,25 +298,39 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         dtype = blocks.weights[0].dtype
         train: Order | None = None
         validation = None
-        if validation_input.X is not None:
-            validation = given_validation(self, validation_input, data.X, dtype)
+        team = shard.team
+        if self.diagnostics and not team.is_alone:
+            raise ValueError("diagnostics are of one process: set diagnostics=False.")
+        if team.any(validation_input.X is not None):
+            validation = given_validation(self, validation_input, data, dtype, team)
         elif validation_input.rows is not None:
             train, validation = held_out_validation(self, data, validation_input.rows)
         elif self.early_stopping:
-            train, validation = split_validation(self, data, random)
-        n = data.n if train is None else len(train)
+            train, validation = split_validation(self, data, random, shard)
+        n = shard.total if train is None else len(train)
+        batch = self._batch_size(n, team.size)
         optimizer = make_optimizer(self, blocks, random, goes_on=incremental)
         start_records(self, blocks, validation, goes_on=not new)
         if validation is not None and has_scorer(self):
             validation.score(blocks)  # what the scorer cannot do is found before training
-        network = self._open_network(optimizer, architecture, n, data.samples, dtype)
+        network = self._open_network(
+            optimizer,
+            architecture,
+            data.samples,
+            dtype,
+            n=n,
+            batch=batch if team.is_alone else shard.room(batch),
+            keep_gradient=not team.is_alone,
+        )
         return FirstOrderTraining(
             self,
             network,
             blocks,
             data,
+            shard,
             optimizer,
             random,
+            batch=batch,
             train=train,
             validation=validation,
             one_epoch=incremental,
@@ -302,13 +340,16 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         self,
         optimizer: Optimizer,
         architecture: Architecture,
-        n: int,
         samples: Samples,
         dtype: npt.DTypeLike,
+        *,
+        n: int,
+        batch: int,
+        keep_gradient: bool = False,
     ) -> Network:
         """The network to train on n of the samples, with the optimizer's state in it."""
         return optimizer.open_network(
-            batch=self._batch_size(n),
+            batch=batch,
             n=n,
             architecture=architecture,
             dtype=dtype,
@@ -316,7 +357,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             l1=self.l1,
             sparse=samples.is_sparse,
             steps=samples.n_steps,
-            keep_gradient=self.diagnostics or "clip_norm" in optimizer.options,
+            keep_gradient=keep_gradient or self.diagnostics or "clip_norm" in optimizer.options,
         )
 
     def _lbfgs_training(
@@ -324,17 +365,18 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         architecture: Architecture,
         blocks: Blocks,
         data: Data,
+        shard: Shard,
         validation_input: ValidationInput,
         random: np.random.RandomState,
         *,
         new: bool,
         **_: bool,
     ) -> Training:
-        if validation_input.X is not None:
+        if shard.team.any(validation_input.X is not None):
             raise ValueError("X_val is for first-order solvers. Got solver='lbfgs'.")
         network = self._differentiable_network(architecture, data.samples, blocks.weights[0].dtype)
         earlier = () if new else getattr(self, "loss_curve_", None) or ()
-        return LbfgsTraining(self, network, blocks, data, earlier)
+        return LbfgsTraining(self, network, blocks, data, shard, earlier)
 
     def _identify(
         self,
@@ -378,6 +420,28 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             raise AttributeError("diagnostics_ is there after a fit with diagnostics=True.")
         return dict(zip(DIAGNOSTICS, np.array(recorded).transpose(2, 0, 1), strict=True))
 
+    def _check_ranks(
+        self, team: Team, X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike, *, new: bool
+    ) -> None:
+        """Check that all ranks are at the same fit."""
+        names = getattr(self, "feature_names_in_", None)
+        values: dict[str, Any] = {
+            "version of fastmlp": version("fastmlp"),
+            "engine": _native.engine(),
+            "estimator": type(self).__name__,
+            "number of features": self.n_features_in_,
+            "feature names": None if names is None else names.tolist(),
+            "dtype": np.dtype(dtype).name,
+            "kind of X": "sparse" if issparse(X) else "dense",
+            "shape of a row of y": y.shape[1:],
+            "kind of sample_weight": "None" if sample_weight is None else "given",
+            "number of samples seen before (t_)": 0 if new else self.t_,
+        }
+        for name, value in self.get_params(deep=False).items():
+            if name not in ("n_jobs", "verbose"):
+                values[name] = as_text(value)
+        team.check_same(values)
+
     # --- data ------------------------------------------------------------------------------------
 
     def _check_X_y(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
@@ -402,20 +466,21 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         sample_weight: Any,
         dtype: npt.DTypeLike,
         labels: Labels,
+        team: Team = ALONE,
         *,
         training: bool = False,
     ) -> Data:
-        targets, compared = self._encode_targets(y, dtype, labels)
+        targets, compared = self._encode_targets(y, dtype, labels, team)
         if training:
-            self._set_class_factors(compared)
+            self._set_class_factors(compared, team)
         n = X.shape[0]
-        sample_weight = check_sample_weight(sample_weight, n, dtype)
+        sample_weight = check_sample_weight(sample_weight, n, dtype, team)
         weights = self._weigh_classes(compared, sample_weight)
         if weights is not None:
             weights = converted(weights, dtype, "class_weight")
-            if not np.any(weights):
+            if not team.any(bool(np.any(weights))):
                 raise ValueError("class_weight leaves all samples a weight of zero.")
-            if not np.sum(weights, dtype=np.float64) > 0:
+            if not team.sum(np.sum(weights, dtype=np.float64)) > 0:
                 raise ValueError(
                     f"sample_weight must sum to more than zero. Got {np.sum(weights)} instead."
                 )
@@ -433,10 +498,11 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         """X that was checked as rows (n, n_features), to compare the ranges of features."""
         return X
 
-    def _batch_size(self, n: int) -> int:
+    def _batch_size(self, n: int, ranks: int = 1) -> int:
+        """The rows of a step, of so many ranks together, when they train on n rows."""
         if self.batch_size == "auto":
-            return min(200, n)
-        batch = int(self.batch_size)
+            return min(200 * ranks, n)
+        batch = int(self.batch_size) * ranks
         if batch > n:
             warn(
                 "Got `batch_size` less than 1 or larger than "
@@ -485,7 +551,6 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             l1=self.l1,
             batch=len(samples.targets),
             sparse=samples.is_sparse,
-            steps=samples.n_steps,
             steps=samples.n_steps,
             keep_gradient=True,
         )

@@ -35,6 +35,7 @@ from fastmlp.estimators.sequences import (
     valid_steps,
 )
 from fastmlp.estimators.setup import HiddenParameters, hidden_parameters
+from fastmlp.training.distributed import ALONE, Team
 
 CELLS = ("elman", "gru")
 
@@ -253,9 +254,16 @@ class RecurrentPerceptron(MultilayerPerceptron):
     def _feature_rows(self, X: Any) -> Any:
         return X[valid_steps(X)]
 
-    def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
+    def _encode_targets(
+        self, y: Any, dtype: npt.DTypeLike, labels: Labels, team: Team = ALONE
+    ) -> tuple[Array, Array]:
         if not self._per_step:
-            return super()._encode_targets(y, dtype, labels)
+            return super()._encode_targets(y, dtype, labels, team)
+        if not team.is_alone:
+            raise ValueError(
+                "One target per step is for one process: fastmlp.distributed trains recurrent "
+                "networks on one target per sequence."
+            )
         valid = steps_of(y)
         targets, compared = super()._encode_targets(y.data[valid], dtype, labels)
         return spread(targets, valid), masked(spread(compared, valid), valid)
@@ -265,12 +273,14 @@ class RecurrentPerceptron(MultilayerPerceptron):
             y = y.data if is_classifier(self) or y.ndim == 3 else y.data[:, :, np.newaxis]
         return super()._labels_for_scorers(y, labels)
 
-    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
+    def _default_score(
+        self, outputs: Array, labels: Array, weights: Array | None, team: Team
+    ) -> float:
         if self._per_step:
             valid = steps_of(labels)
             outputs, labels = outputs[valid], np.asarray(labels)[valid]
             weights = None if weights is None else np.repeat(weights, valid.sum(axis=1))
-        return super()._default_score(outputs, labels, weights)
+        return super()._default_score(outputs, labels, weights, team)
 
     # --- prediction ------------------------------------------------------------------------------
 

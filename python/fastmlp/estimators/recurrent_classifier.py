@@ -28,6 +28,7 @@ from fastmlp.estimators.recurrent import (
     RecurrentPerceptron,
 )
 from fastmlp.exchange.registry import register
+from fastmlp.training.distributed import Team
 
 RNN_CLASSIFIER_PARAMETERS = {
     **RECURRENT_PARAMETERS,
@@ -245,13 +246,13 @@ class RNNClassifier(ClassifierMixin, RecurrentPerceptron, LabelledPerceptron):
             worker._fit(X, y, sample_weight, incremental=True)
         return self
 
-    def _set_class_factors(self, labels: Array) -> None:
+    def _set_class_factors(self, labels: Array, team: Team) -> None:
         if self._per_step and self.class_weight is not None:
             raise ValueError(
                 "class_weight is for one label per sequence, and y has one per step. Use "
                 "sample_weight, which weighs whole sequences."
             )
-        super()._set_class_factors(labels)
+        super()._set_class_factors(labels, team)
 
     def predict(self, X: Any, initial_state: Any = None) -> Any:
         """Predict class labels.

@@ -12,6 +12,7 @@ from fastmlp.estimators.base import Labels
 from fastmlp.estimators.mlp import MultilayerPerceptron
 from fastmlp.estimators.scoring import r2
 from fastmlp.exchange.values import Task
+from fastmlp.training.distributed import ALONE, Team
 
 
 def check_range(loss: str, targets: Array, y: Array, name: str = "y") -> None:
@@ -31,7 +32,9 @@ class ValuedPerceptron(MultilayerPerceptron):
     quantile: float
     huber_delta: float
 
-    def _encode_targets(self, y: Any, dtype: npt.DTypeLike, labels: Labels) -> tuple[Array, Array]:
+    def _encode_targets(
+        self, y: Any, dtype: npt.DTypeLike, labels: Labels, team: Team = ALONE
+    ) -> tuple[Array, Array]:
         if issparse(y) or y.dtype.kind not in "fiub":
             raise ValueError(f"y must be a dense array of numbers, got {type(y)} of {y.dtype}.")
         targets = converted(y.reshape(len(y), -1), dtype, "y")  # the smallest may become 0
@@ -49,10 +52,12 @@ class ValuedPerceptron(MultilayerPerceptron):
         parameters = {"quantile": self.quantile, "huber": self.huber_delta}
         return {"loss_parameter": parameters.get(self.loss, 0.0)}
 
-    def _default_score(self, outputs: Array, labels: Array, weights: Array | None) -> float:
-        if not np.isfinite(outputs).all():
+    def _default_score(
+        self, outputs: Array, labels: Array, weights: Array | None, team: Team
+    ) -> float:
+        if team.any(not np.isfinite(outputs).all()):
             return float(np.nan)
-        return r2(labels, outputs, weights)
+        return r2(labels, outputs, weights, team)
 
     def _values_of(self, outputs: Array) -> Array:
         """Outputs (n, n_outputs) as `predict` returns them: of a single one (n,)."""

@@ -13,9 +13,18 @@ from fastmlp.core.typing import Array, HiddenLayer
 from fastmlp.core.warnings import warn
 from fastmlp.estimators.base import snapshot
 from fastmlp.training.data import Validation
+from fastmlp.training.distributed import ALONE, Team
 
 
-def r2(targets: Array, predicted: Array, weights: Array | None) -> float:
+def average(values: Array, weights: Array | None, team: Team) -> Any:
+    """The weighted average of the rows of an array, those of all ranks."""
+    if team.is_alone:
+        return np.average(values, axis=0, weights=weights)
+    weight = np.ones(len(values)) if weights is None else weights.astype(np.float64)
+    return team.sum(weight @ values) / team.sum(weight.sum())
+
+
+def r2(targets: Array, predicted: Array, weights: Array | None, team: Team = ALONE) -> float:
     """R2 as scikit-learn's `r2_score` computes it, to the bit, without its checks of the arrays.
 
     These take longer than an epoch on small data.
@@ -26,16 +35,18 @@ def r2(targets: Array, predicted: Array, weights: Array | None) -> float:
     predicted : ndarray of shape (n, n_outputs)
         Finite.
     weights : ndarray of shape (n,) or None
+    team : Team
+        Whose ranks each have some of the rows.
     """
-    if len(predicted) < 2:
+    if team.sum(len(predicted)) < 2:
         warn("R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning)
         return float("nan")
     given = (targets, predicted, weights)
     dtype = np.result_type(*(a for a in given if a is not None and a.dtype.kind == "f"))
     y = targets.reshape(predicted.shape).astype(dtype, copy=False)
     weight: Any = 1.0 if weights is None else weights.astype(dtype, copy=False)[:, None]
-    error = (weight * (y - predicted) ** 2).sum(axis=0)
-    spread = (weight * (y - np.average(y, axis=0, weights=weights)) ** 2).sum(axis=0)
+    error = team.sum((weight * (y - predicted) ** 2).sum(axis=0))
+    spread = team.sum((weight * (y - average(y, weights, team)) ** 2).sum(axis=0))
     # a constant target is predicted exactly, or not at all
     scores = np.where(error == 0, 1.0, 0.0).astype(dtype)
     usual = (error != 0) & (spread != 0)
@@ -62,27 +73,35 @@ def score_and_loss(
     estimator: Any, blocks: Blocks, validation: Validation, scorer: Callable[..., float] | None
 ) -> tuple[float, float]:
     """The score and the loss of a network of these parameters on validation samples."""
-    data = validation.data
-    outputs, loss = _native.evaluate(
-        blocks.in_core_order(),
-        estimator._hidden_layers,
-        estimator._trained_loss,
-        data.samples.rows,
-        data.samples.targets,
-        data.sample_weight,
-        validation.rows,
-        n_threads=n_threads(estimator.n_jobs),
-        cell=estimator._cell,
-        per_step=estimator._per_step,
-        lengths=data.samples.lengths,
-        **estimator._loss_options(),
-    )
+    data, team = validation.data, validation.team
+    labels, weights = validation.pick(data.labels), validation.pick(data.sample_weight)
+    outputs, loss = np.empty((0, estimator.n_outputs_)), 0.0
+    if len(labels):  # else they are other ranks'
+        outputs, loss = _native.evaluate(
+            blocks.in_core_order(),
+            estimator._hidden_layers,
+            estimator._trained_loss,
+            data.samples.rows,
+            data.samples.targets,
+            data.sample_weight,
+            validation.rows,
+            n_threads=n_threads(estimator.n_jobs),
+            cell=estimator._cell,
+            per_step=estimator._per_step,
+            lengths=data.samples.lengths,
+            **estimator._loss_options(),
+        )
+    if not team.is_alone:
+        weight = float(len(labels) if weights is None else weights.sum(dtype=np.float64))
+        total, weight = team.sum(np.array([loss * weight if weight else 0.0, weight]))
+        loss = float(total / weight)
     if estimator.scoring == "loss":
         return -loss, loss
-    if scorer is not None:
-        return _score_by(scorer, estimator, blocks, validation), loss
-    labels, weights = validation.pick(data.labels), validation.pick(data.sample_weight)
-    return estimator._default_score(outputs, labels, weights), loss
+    if scorer is None:
+        return estimator._default_score(outputs, labels, weights, team), loss
+    user_data = validation.user_data
+    score = _score_by(scorer, estimator, blocks, user_data) if team.leads else None
+    return team.bcast(score), loss
 
 
 def mean_loss(
@@ -110,7 +129,10 @@ def mean_loss(
 
 
 def _score_by(
-    scorer: Callable[..., float], estimator: Any, blocks: Blocks, validation: Validation
+    scorer: Callable[..., float],
+    estimator: Any,
+    blocks: Blocks,
+    user_data: tuple[Any, Any, Array | None],
 ) -> float:
     """The score of a network of these parameters.
 
@@ -122,7 +144,7 @@ def _score_by(
     fitted = snapshot(estimator)
     fitted.__dict__.update(estimator._parameter_attributes(blocks))
     fitted.__dict__.pop("feature_names_in_", None)  # the samples are arrays by now
-    X, y, weight = validation.user_data
+    X, y, weight = user_data
     arguments = {} if weight is None else {"sample_weight": weight}
     try:
         return float(scorer(fitted, X, y, **arguments))

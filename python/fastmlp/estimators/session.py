@@ -167,7 +167,7 @@ class TrainingSession:
         vars(changed).update(parameters)
         check_parameters(changed)
         options, schedule = solver_rule(changed)
-        architecture = architecture_of(changed, changed.n_features_in_)
+        architecture = architecture_of(changed)
         training, earlier = self._training, self._training.optimizer
         if np.any(changed.dropout):
             seed = earlier.options.get("seed")
@@ -183,13 +183,14 @@ class TrainingSession:
             _state=[training.network.read(slot) for slot in earlier.slots],
             _open=None,
         )
+        batch = changed._batch_size(training.n)
         network = changed._open_network(
-            optimizer, architecture, training.n, samples, blocks.weights[0].dtype
+            optimizer, architecture, samples, blocks.weights[0].dtype, n=training.n, batch=batch
         )
         for slot in training.slots:
             network.write(training.network.read(slot), slot)
         vars(self._worker).update(parameters)
-        training.optimizer, training.network = optimizer, network
+        training.optimizer, training.network, training.batch = optimizer, network, batch
 
     def set_weight(self, layer: int, input: int | None, unit: int, value: float) -> None:
         """Set one weight, or a bias.
@@ -373,7 +374,7 @@ class TrainingSession:
 
     def blocks_of(self, snapshot: dict[str, Any]) -> Blocks:
         """Return the parameters that a snapshot holds."""
-        return Blocks.from_core(snapshot["slots"][0], self._training.network.hidden)
+        return Blocks.from_core(snapshot["slots"][0], *self._training.network.layers)
 
     @property
     def snapshot_bytes(self) -> int:

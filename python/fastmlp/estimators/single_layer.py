@@ -49,6 +49,7 @@ from fastmlp.estimators.consistency import check_single_layer
 from fastmlp.exchange.model_files import SavableMixin
 from fastmlp.exchange.values import FittedNetwork, Layer, Task
 from fastmlp.training.data import Data
+from fastmlp.training.distributed import check_alone
 from fastmlp.training.interrupts import interruptible
 from fastmlp.training.progress import Progress, printed
 from fastmlp.views.mixins import NetworkBlockMixin, SummaryMixin
@@ -141,6 +142,7 @@ class SingleLayer(
         coef_init: Any = None,
         intercept_init: Any = None,
     ) -> None:
+        check_alone(self)
         known = incremental and hasattr(self, "classes_")
         goes_on = hasattr(self, "coef_") and (incremental or self.warm_start)
         if goes_on and issparse(self.coef_):

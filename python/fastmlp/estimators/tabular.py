@@ -50,6 +50,7 @@ from fastmlp.tables.table_encoder import (
     encoded_blocks,
     fit_encoder,
 )
+from fastmlp.training.distributed import check_alone
 from fastmlp.training.progress import Progress, printed
 from fastmlp.views.mixins import NetworkBlockMixin
 
@@ -274,6 +275,7 @@ class TabularMLP(SavableMixin, OnnxTableMixin, NetworkBlockMixin, VersionMixin, 
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, given: ValidationInput) -> None:
         """Fit on a copy of the estimator that the caller takes over when all went well."""
+        check_alone(self)
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "

@@ -17,6 +17,7 @@ from fastmlp.training.data import (
     split_rows,
     warn_of_other_scale,
 )
+from fastmlp.training.distributed import ALONE, Shard, Team
 
 
 class ValidationInput(NamedTuple):
@@ -46,9 +47,11 @@ def checked_input(X_val: Any, y_val: Any, sample_weight_val: Any) -> ValidationI
 
 
 def given_validation(
-    estimator: Any, given: ValidationInput, X_train: Any, dtype: npt.DTypeLike
+    estimator: Any, given: ValidationInput, train: Data, dtype: npt.DTypeLike, team: Team
 ) -> Validation:
-    """The validation data that `fit` was given."""
+    """The validation data that `fit` was given, on this rank or on others."""
+    if given.X is None:
+        return validation_on(estimator, train, np.empty(0, np.int64), team)
     n_outputs = estimator.n_outputs_
     try:
         X, y = estimator._check_X_y(given.X, given.y, reset=False)
@@ -57,27 +60,32 @@ def given_validation(
         raise ValueError(f"X_val, y_val, sample_weight_val: {error}") from error
     if estimator.n_outputs_ != n_outputs:
         raise ValueError(f"y_val has {estimator.n_outputs_} outputs, y has {n_outputs}.")
-    warn_of_other_scale(estimator._feature_rows(X), estimator._feature_rows(X_train))
-    return validation_on(estimator, data, None)
+    warn_of_other_scale(estimator._feature_rows(X), estimator._feature_rows(train.X))
+    return validation_on(estimator, data, None, team)
 
 
 def split_validation(
-    estimator: Any, data: Data, random: np.random.RandomState
+    estimator: Any, data: Data, random: np.random.RandomState, shard: Shard
 ) -> tuple[Order, Validation]:
-    """The rows to train on, and those that are set aside."""
+    """The rows to train on, among those of all ranks, and those of this rank to set aside."""
     fraction = float(estimator.validation_fraction)
+    team = shard.team
     stratify: Array | None = None
     scored = estimator.scoring is not None  # else the split is scikit-learn's
-    if is_classifier(estimator) and estimator.n_outputs_ == 1 and not estimator._per_step:
-        stratify = data.labels == 1
-    elif is_classifier(estimator) and scored and can_be_stratified(data.labels, fraction):
-        stratify = data.labels
-    compared = None if stratify is None else data.labels
-    with split_errors(fraction, data.n, compared, getattr(estimator, "classes_", None)):
-        train, held_out = split_rows(data.n, fraction, stratify, random, each_class=scored)
-    validation = validation_on(estimator, data, held_out)
+    binary = is_classifier(estimator) and estimator.n_outputs_ == 1 and not estimator._per_step
+    labels = data.labels
+    if binary or (is_classifier(estimator) and scored):
+        labels = np.concatenate(team.gather(labels)) if not team.is_alone else labels
+        if binary:
+            stratify = labels == 1
+        elif can_be_stratified(labels, fraction):
+            stratify = labels
+    compared = None if stratify is None else labels
+    with split_errors(fraction, shard.total, compared, getattr(estimator, "classes_", None)):
+        train, held_out = split_rows(shard.total, fraction, stratify, random, each_class=scored)
+    validation = validation_on(estimator, data, shard.own(held_out)[0], team)
     weight = validation.pick(data.sample_weight)
-    if weight is not None and not np.any(weight):
+    if weight is not None and not team.any(bool(np.any(weight))):
         raise ValueError(
             "The sample weights of all validation samples are zero: choose another "
             "random_state, or give X_val and y_val."
@@ -90,12 +98,12 @@ def held_out_validation(estimator: Any, data: Data, rows: Order) -> tuple[Order,
     return np.delete(np.arange(data.n), rows), validation_on(estimator, data, rows)
 
 
-def validation_on(estimator: Any, data: Data, rows: Order | None) -> Validation:
+def validation_on(estimator: Any, data: Data, rows: Order | None, team: Team = ALONE) -> Validation:
     """Some rows of the data, or all of them, to validate on."""
     scorer = find_scorer(estimator)
 
     def score(blocks: Blocks) -> tuple[float, float]:
         return score_and_loss(estimator, blocks, validation, scorer)
 
-    validation = Validation(data, rows, score)
+    validation = Validation(data, rows, score, team)
     return validation

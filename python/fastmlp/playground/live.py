@@ -307,7 +307,7 @@ class LiveNetwork:
         assert prepared is not None
         samples = prepared.data.samples
         dtype = worker.coefs_[0].dtype
-        architecture = architecture_of(worker.set_params(dropout=0.0), worker.n_features_in_)
+        architecture = architecture_of(worker.set_params(dropout=0.0))
         network = Network(
             architecture,
             dtype,

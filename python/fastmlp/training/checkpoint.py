@@ -23,6 +23,7 @@ from fastmlp.core.random import random_generator
 from fastmlp.core.rules import Parameter
 from fastmlp.core.typing import Array
 from fastmlp.core.warnings import warn
+from fastmlp.training.distributed import ALONE, Team
 from fastmlp.training.progress import printed
 from fastmlp.training.training import Training, Watcher
 
@@ -49,6 +50,8 @@ class Checkpoint(Watcher):
         The file. Where there is one, the fit goes on from it.
     every : int or float
         Epochs (int) or seconds (float) from one writing to the next.
+    team : Team
+        Whose rank 0 alone reads and writes the file.
 
     Attributes
     ----------
@@ -65,8 +68,11 @@ class Checkpoint(Watcher):
         It cannot be read.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, every: float) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | None, every: float, team: Team = ALONE
+    ) -> None:
         self.path: str | None = None
+        self.team = team
         self.is_idle = path is None
         self.every = every
         self.state: dict[str, Any] | None = None
@@ -75,9 +81,9 @@ class Checkpoint(Watcher):
         self._stays = False  # at the end
         self._fit: dict[str, Any] = {}
         self._seed: int | None = None
-        if path is None:
+        self._what = f"checkpoint={path and os.fspath(path)!r}"
+        if path is None or not team.leads:
             return
-        self._what = f"checkpoint={os.fspath(path)!r}"
         with prefixed_errors(f"{self._what} cannot be used"):
             self.path = full_path(path)
             self.needs_state = True
@@ -107,12 +113,18 @@ class Checkpoint(Watcher):
             )
 
     def random_state(self, random_state: Any) -> np.random.RandomState:
-        """scikit-learn's generator; in the place of None one that the file can name."""
-        if self.path is None or random_state is not None:
-            return random_generator(random_state)
-        if self._seed is None:
-            self._seed = int(random_generator(None).randint(2**31))
-        return random_generator(self._seed)
+        """scikit-learn's generator; in the place of None one that the file can name.
+
+        On all ranks it is in the state of rank 0's.
+        """
+        if random_state is None and not (self.is_idle and self.team.is_alone):
+            if self._seed is None:
+                self._seed = int(random_generator(None).randint(2**31))
+            random_state = self._seed
+        generator = random_generator(random_state)
+        if not self.team.is_alone:
+            generator.set_state(self.team.bcast(generator.get_state()))
+        return generator
 
     def identify(self, estimator: Any, **parts: Any) -> None:
         """Take what tells the fit from others; compare it with the one of the file.
@@ -128,17 +140,20 @@ class Checkpoint(Watcher):
         ValueError
             The file is of another fit; the text says what is different.
         """
+        digests = {name: _hash(part) for name, part in parts.items()}
+        if not self.team.is_alone:
+            digests = {name: _hash(self.team.gather(digest)) for name, digest in digests.items()}
         if self.path is None:
             return
         parameters: dict[str, Parameter] = estimator._parameters
         fit = {
             "class": type(estimator).__name__,
             "parameters": {
-                name: _as_text(value)
+                name: as_text(value)
                 for name, value in estimator.get_params(deep=False).items()
                 if not parameters[name].free_on_resuming
             },
-            "parts": {name: _hash(part) for name, part in parts.items()},
+            "parts": digests,
         }
         if self.state is not None and fit != self._fit:
             raise ValueError(
@@ -160,18 +175,21 @@ class Checkpoint(Watcher):
         ValueError
             The state is not one of such a training.
         """
-        if self.state is not None:
+        state = self.team.bcast(self.state)
+        if state is not None:
             with prefixed_errors(f"{self._what} cannot be used"):
                 try:
-                    training.restore(self.state)
+                    training.restore(state)
                 except (AttributeError, KeyError, TypeError) as error:
                     raise ValueError("its state does not fit its format") from error
+        if self.path is None:
+            return
         training.remember_progress()
         self._remembers = True
 
     def epoch_begins(self, training: Training) -> None:
         """Write the file where it is due."""
-        if training.within_epoch:
+        if training.within_epoch or self.path is None:
             return
         training.remember_progress()
         if self._is_due(training.n_iter):
@@ -179,6 +197,8 @@ class Checkpoint(Watcher):
 
     def steps_made(self, training: Training) -> None:
         """Write the file where it is due within an epoch."""
+        if self.path is None:
+            return
         training.remember_progress()
         if training.has_rows_left and monotonic() > self.wake_at:
             self._write(training)
@@ -256,21 +276,21 @@ class Checkpoint(Watcher):
         self._set_due()
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A parameter's value as text; functions and other objects by their names."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} ({_hash(value)[:16]})"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_as_text, value))}]"
+        return f"[{', '.join(map(as_text, value))}]"
     if isinstance(value, dict):
-        items = sorted(f"{_as_text(key)}: {_as_text(item)}" for key, item in value.items())
+        items = sorted(f"{as_text(key)}: {as_text(item)}" for key, item in value.items())
         return f"{{{', '.join(items)}}}"
     if isinstance(value, np.random.RandomState):
         return "a RandomState"  # what it draws tells one from another
     if isinstance(value, functools.partial):
-        return f"partial{_as_text((value.func, value.args, value.keywords))}"
+        return f"partial{as_text((value.func, value.args, value.keywords))}"
     text = repr(value)
     if " at 0x" not in text:
         return text

@@ -1,17 +1,17 @@
 """The samples that a network is trained on, and those that it is validated on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import issparse, vstack
 
 from fastmlp.core.network import Blocks, Samples
 from fastmlp.core.typing import Array, Order
 from fastmlp.core.warnings import warn
+from fastmlp.training.distributed import ALONE, Team
 
 
 class Data(NamedTuple):
@@ -43,22 +43,42 @@ class Data(NamedTuple):
 class Validation:
     """The samples that early stopping watches: some rows of the data, or data of their own.
 
-    `score` gives the score and the loss of a network of these parameters on them.
+    `score` gives the score and the loss of a network of these parameters on them. Each rank of the
+    team has some of the samples, and may have none.
     """
 
     data: Data
     rows: Order | None
     score: Callable[[Blocks], tuple[float, float]]
+    team: Team = ALONE
+    _user_data: tuple[Any, Any, Array | None] | None = None
 
     def pick(self, values: Any) -> Any:
         """The part of some (n, ...) of the data that belongs to these samples; None stays None."""
         return values if values is None or self.rows is None else values[self.rows]
 
-    @cached_property
+    @property
     def user_data(self) -> tuple[Any, Any, Array | None]:
-        """X, y and sample weights for a scorer: copied once, and only where there is one."""
-        data = self.data
-        return self.pick(data.X), self.pick(data.y), self.pick(data.sample_weight)
+        """X, y and sample weights for a scorer: copied once, and only where there is one.
+
+        Rank 0 has those of all ranks.
+        """
+        if self._user_data is None:
+            data = self.data
+            own = self.pick(data.X), self.pick(data.y), self.pick(data.sample_weight)
+            self._user_data = own
+            if not self.team.is_alone:
+                X, y, weight = map(_joined, zip(*self.team.gather(own), strict=True))
+                if self.team.leads:
+                    self._user_data = X, y, weight
+        return self._user_data
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Some rows after others."""
+    if parts[0] is None:
+        return None
+    return vstack(parts, format="csr") if issparse(parts[0]) else np.concatenate(parts)
 
 
 def split_rows(

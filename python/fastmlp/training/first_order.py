@@ -12,9 +12,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp.core.network import DIAGNOSED, Blocks, Network
-from fastmlp.core.typing import Array, Epoch, Order
+from fastmlp.core.typing import Array, Epoch, Order, Part
 from fastmlp.core.warnings import warn
 from fastmlp.training.data import Data, Validation
+from fastmlp.training.distributed import Shard
 from fastmlp.training.optimizer import Optimizer
 from fastmlp.training.patience import Patience
 from fastmlp.training.progress import printed
@@ -51,13 +52,17 @@ class FirstOrderTraining(Training):
     blocks : Blocks
         The parameters to start from.
     data : Data
+    shard : Shard
+        Its rows among those of all that train.
     train : ndarray of row numbers, or None
-        The rows to train on; None is all.
+        The rows to train on, among those of all ranks; None is all.
     validation : Validation or None
     optimizer : Optimizer
         Left with its state after the last step.
     random_state : RandomState
         Draws the shuffles.
+    batch : int
+        The rows of a step.
     one_epoch : bool
         `partial_fit`: stop after one, with no verdict on convergence.
     """
@@ -68,20 +73,23 @@ class FirstOrderTraining(Training):
         network: Network,
         blocks: Blocks,
         data: Data,
+        shard: Shard,
         optimizer: Optimizer,
         random_state: np.random.RandomState,
         *,
+        batch: int,
         train: Order | None = None,
         validation: Validation | None = None,
         one_epoch: bool = False,
     ) -> None:
-        super().__init__(estimator, network, data)
+        super().__init__(estimator, network, data, shard)
+        self.batch = batch
         self.optimizer = optimizer
         self.random_state = random_state
         self.train_rows = train
         self.validation = validation
         self.one_epoch = one_epoch
-        self.n = data.n if train is None else len(train)
+        self.n = self.shard.total if train is None else len(train)
         self.best_blocks = blocks  # of early stopping; a warm start begins with the best so far
         self.permutation = np.arange(self.n)
         self.patience = self._patience()
@@ -136,11 +144,13 @@ class FirstOrderTraining(Training):
             self._shuffle()
         self._make_steps()
         self._record()
-        return self.diverged or self.watchers.epoch_ended(self) or self._has_had_enough()
+        if self.diverged or self.team.any(self.watchers.epoch_ended(self)):
+            return True
+        return self._has_had_enough()
 
     def _shuffle(self) -> None:
         """Set the rate and the order of the rows for a new epoch."""
-        self.rate = self.optimizer.schedule.next_rate()
+        self.rate = self.team.bcast(self.optimizer.schedule.next_rate())
         if self.estimator.shuffle:
             self.permutation = self.permutation.copy()  # watchers may hold the last epoch's
             self.random_state.shuffle(self.permutation)
@@ -149,9 +159,7 @@ class FirstOrderTraining(Training):
     def _make_steps(self) -> None:
         """Train for an epoch, or for the rest of the one at hand."""
         assert self.epoch is not None
-        order, deadline = self.train_rows, self.deadline
-        if self.estimator.shuffle:
-            order = self.permutation if order is None else order[self.permutation]
+        order, part = self._own_part()
         while self.epoch.rows < self.n:
             made = self.network.steps
             try:
@@ -161,8 +169,9 @@ class FirstOrderTraining(Training):
                     order,
                     self.rate,
                     self.epoch,
-                    min(deadline, self.watchers.wake_at),
+                    min(self.deadline, self.watchers.wake_at),
                     self.threads,
+                    part,
                 )
             except BaseException:  # a signal's handler may raise on the way back from the core, too
                 if self.network.steps > made:
@@ -171,8 +180,24 @@ class FirstOrderTraining(Training):
             if raised is not None:
                 raise raised
             self.watchers.steps_made(self)
-            if monotonic() > deadline:
+            if self.team.any(monotonic() > self.deadline):
                 break
+
+    def _own_part(self) -> tuple[Order | None, Part | None]:
+        """The rank's rows in the epoch's order (None: as they are), and how others join in."""
+        order = self.train_rows
+        if self.estimator.shuffle:
+            order = self.permutation if order is None else order[self.permutation]
+        if self.team.is_alone:
+            return order, None
+        rows, places = self.shard.own(self.shard.in_turn() if order is None else order)
+        return rows, Part(places, self.n, self.batch, self._reduce)
+
+    def _reduce(self, numbers: Array) -> bool:
+        """Sum a step's gradient up over all ranks; whether to stop after the step."""
+        return self.team.reduce(
+            numbers, ends=monotonic() > min(self.deadline, self.watchers.wake_at)
+        )
 
     def _record(self) -> None:
         """Record an epoch that has ended, and tell the schedule whether it made progress."""
@@ -244,7 +269,7 @@ class FirstOrderTraining(Training):
                 self.gave_up = True
                 return True
             self.patience.count = e._no_improvement_count = 0
-        return self.one_epoch or monotonic() > self.deadline
+        return self.one_epoch or self.team.any(monotonic() > self.deadline)
 
     def _tell_of_inherited_patience(self) -> None:
         """Warn where epochs of an earlier fit have used up the patience of a warm start."""

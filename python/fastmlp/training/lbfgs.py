@@ -3,15 +3,17 @@
 import hashlib
 from collections.abc import Sequence
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp.core.network import Blocks, Network
-from fastmlp.core.typing import Array
+from fastmlp.core.typing import Array, Part
 from fastmlp.core.warnings import warn
 from fastmlp.training.data import Data
+from fastmlp.training.distributed import Shard
 from fastmlp.training.progress import printed
 from fastmlp.training.training import Training
 
@@ -22,6 +24,8 @@ class LbfgsTraining(Training):
     Its state is all evaluations so far: played back to SciPy, they lead it the same way. Where it
     asks for another point than before (it is another SciPy), the rest is not played back.
 
+    On several ranks the SciPy of rank 0 decides, and the others do what it asks for.
+
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
@@ -30,6 +34,7 @@ class LbfgsTraining(Training):
     blocks : Blocks
         The parameters to start from.
     data : Data
+    shard : Shard
     loss_curve : list of float
         That of the earlier fit, which this one goes on with; empty for a new one.
     """
@@ -40,9 +45,10 @@ class LbfgsTraining(Training):
         network: Network,
         blocks: Blocks,
         data: Data,
+        shard: Shard,
         loss_curve: Sequence[float] = (),
     ) -> None:
-        super().__init__(estimator, network, data)
+        super().__init__(estimator, network, data, shard)
         self.first_blocks = blocks
         self.point = blocks.flat().astype(np.float64)  # of the last iteration
         self.evaluations: list[tuple[str, float, Array]] = []  # digest of a point, loss, gradient
@@ -50,6 +56,10 @@ class LbfgsTraining(Training):
         self.evaluated = 0
         self.stopped = False  # by a callback or by the clock
         self.result: Any = None  # SciPy's
+        self.part: Part | None = None
+        if not self.team.is_alone:
+            n, own = shard.total, np.arange(shard.first, shard.first + shard.n)
+            self.part = Part(own, n, n, lambda numbers: self.team.reduce(numbers, ends=False))
         estimator.n_iter_ = 0
         estimator.loss_ = np.nan
         estimator.loss_curve_ = list(loss_curve)
@@ -60,18 +70,39 @@ class LbfgsTraining(Training):
         return self.evaluated <= self.to_play_back
 
     def _train(self) -> None:
+        self.watchers.epoch_begins(self)
+        if self.team.leads:
+            self.result = self._minimize()
+            self.team.bcast(("end", self.result))
+        else:
+            self._follow()
+
+    def _minimize(self) -> Any:
         from scipy.optimize import minimize
 
         e = self.estimator
-        self.watchers.epoch_begins(self)
-        self.result = minimize(
+        found = minimize(
             self._loss_and_gradient,
             self.point,
             method="L-BFGS-B",
             jac=True,
-            callback=self._record,
+            callback=self._iteration_ended,
             options={"maxfun": e.max_fun, "maxiter": e.max_iter, "gtol": e.tol},
         )
+        names = ("x", "fun", "nit", "status", "success", "message")
+        return SimpleNamespace(**{name: found[name] for name in names})
+
+    def _follow(self) -> None:
+        """Take part in what rank 0 is asked for, to its end."""
+        while True:
+            what, value = self.team.bcast(None)
+            if what == "evaluate":
+                self._evaluate(value)
+            elif what == "record":
+                self._record(*value)
+            else:
+                self.result = value
+                return
 
     def _loss_and_gradient(self, point: Array) -> tuple[float, Array]:
         self.evaluated += 1
@@ -84,19 +115,35 @@ class LbfgsTraining(Training):
         if self.plays_back:
             _, loss, gradient = self.evaluations[last]
         else:
-            self.network.write(self._unflat(point))
-            loss, derivatives = self.network.gradient(self.data.samples, n_threads=self.threads)
-            gradient = derivatives.flat()
+            self.team.bcast(("evaluate", point))
+            loss, gradient = self._evaluate(point)
             if keep:
                 self.evaluations.append((digest, loss, gradient))
         if self.evaluated == 1:
             self.estimator.loss_ = loss
         return loss, gradient.astype(np.float64)
 
-    def _record(self, intermediate_result: Any) -> None:
+    def _evaluate(self, point: Array) -> tuple[float, Array]:
+        """The loss over the rows of all ranks, and its gradient."""
+        self.network.write(self._unflat(point))
+        loss, derivatives = self.network.gradient(
+            self.data.samples, n_threads=self.threads, part=self.part
+        )
+        return loss, derivatives.flat()
+
+    def _iteration_ended(self, intermediate_result: Any) -> None:
         """Record an iteration; SciPy wants this name of the argument."""
+        found = intermediate_result.x.copy(), float(intermediate_result.fun)
+        self.team.bcast(("record", found))
+        self._record(*found)
+        if self.stopped:
+            raise StopIteration
+        if self.n_iter < self.estimator.max_iter:
+            self.watchers.epoch_begins(self)
+
+    def _record(self, point: Array, loss: float) -> None:
         e = self.estimator
-        self.point, e.loss_ = intermediate_result.x.copy(), float(intermediate_result.fun)
+        self.point, e.loss_ = point, loss
         e.n_iter_ += 1
         e.loss_curve_.append(e.loss_)
         lines = printed(e.verbose)
@@ -108,11 +155,7 @@ class LbfgsTraining(Training):
                     f"evaluations = {self.evaluated} of {e.max_fun}"
                 )
         too_late = not self.plays_back and monotonic() > self.deadline
-        self.stopped = self.watchers.epoch_ended(self) or too_late
-        if self.stopped:
-            raise StopIteration
-        if e.n_iter_ < e.max_iter:
-            self.watchers.epoch_begins(self)
+        self.stopped = self.team.any(self.watchers.epoch_ended(self) or too_late)
 
     def _result(self) -> Blocks:
         e, result = self.estimator, self.result

