@@ -1,7 +1,7 @@
-"""The oracle of recurrent networks, step by step in plain float64 NumPy, as `reference` has dense ones.
+"""The oracle of recurrent networks, step by step in plain float64 NumPy; see `reference`.
 
-Blocks are in the core's order: weight and bias of each layer, then the recurrent weights (and a gru's
-biases) of each hidden layer. A hidden layer is (activation, parameter, pieces, dropout).
+Blocks are in the core's order: weight and bias of each layer, then of each hidden layer the
+recurrent weights, and a gru's biases. A hidden layer is (activation, parameter, pieces, dropout).
 """
 
 import numpy as np

@@ -177,8 +177,8 @@ def test_partial_fit_goes_on_with_the_state_of_every_solver(solver):
 # --- regularisation ------------------------------------------------------------------------------
 
 
-def mask(rate, seed, step, layer, rows, units):
-    """The dropout factors of a layer's outputs (rows, units), in NumPy."""
+def mask(rate, seed, step, layer, rows, units, first=0):
+    """The dropout factors of a layer's outputs (rows, units) from row `first` on, in NumPy."""
 
     def mix(x):
         x &= 2**64 - 1
@@ -189,7 +189,7 @@ def mask(rate, seed, step, layer, rows, units):
     golden = 0x9E3779B97F4A7C15
     key = mix(mix(seed + step * golden) + layer)
     factors = np.empty((rows, units))
-    for row in range(rows):
+    for row in range(first, first + rows):
         row_key = mix(key + (row - row % 2) * golden)
         x = (np.arange(units, dtype=np.uint64) + (row_key & 0xFFFFFFFF)).astype(np.uint32)
         x ^= x >> np.uint32(16)
@@ -200,7 +200,7 @@ def mask(rate, seed, step, layer, rows, units):
         x ^= x >> np.uint32(16)
         half = x >> np.uint32(16) if row % 2 else x & np.uint32(0xFFFF)
         dropped = round(rate * 2**16)
-        factors[row] = np.where(half < dropped, 0.0, 2**16 / (2**16 - dropped))
+        factors[row - first] = np.where(half < dropped, 0.0, 2**16 / (2**16 - dropped))
     return factors
 
 

@@ -17,16 +17,17 @@ struct SequencePrediction {
   T* const* hidden;       // per hidden layer: its states (n, steps, out); null: not wanted
   const T* const* state;  // per hidden layer: its first state (n, out); null: 0
   Stopper stopper;
-  Session<T> net;  // with layers of which no more is there than the weights
-  double* loss;    // per kPredictRows sequences
-  char* scratch;   // per thread
+  Session<T> net;      // with layers of which no more is there than the weights
+  int64_t block_rows;  // so many sequences go together
+  double* losses;      // (n,): the sum of each sequence's
+  char* scratch;       // per thread
   size_t scratch_bytes;
 
   bool has_targets() const { return data.targets || data.classes; }
   int hidden_layers() const { return recipe.n_layers - 1; }
 };
 
-/// What a thread works in: kPredictRows sequences at one step and the step before.
+/// What a thread works in: sequences that go together, at one step and the step before.
 template <class T>
 struct SequenceScratch {
   Panels<T> input;       // (rows, features)
@@ -39,7 +40,7 @@ struct SequenceScratch {
 
 template <class T>
 SequenceScratch<T> place_scratch(Arena& arena, const SequencePrediction<T>& p, bool real) {
-  const int64_t rows = p.pass.n < kPredictRows ? p.pass.n : kPredictRows;
+  const int64_t rows = p.block_rows;
   const int64_t* units = p.recipe.units;
   const int64_t outputs = units[p.recipe.n_layers];
   SequenceScratch<T> scratch;
@@ -73,7 +74,7 @@ void place_weights(Arena& arena, SequencePrediction<T>& p, const T* const* block
   p.net.n_layers = p.recipe.n_layers;
   p.net.all_layers = all;
   p.net.layers = arena.take<Layer<T>>(all);
-  p.loss = arena.take<double>(p.has_targets() ? ceil_div(p.pass.n, kPredictRows) : 0);
+  p.losses = arena.take<double>(p.has_targets() ? p.pass.n : 0);
   for (int l = 0; l < all; ++l) {
     Layer<T> layer = layer_of<T>(p.recipe, l, false);
     layer.weight.slot[0] = arena.panels<T>(layer.rows(), layer.vectors() * kLanes<T>);
@@ -84,10 +85,10 @@ void place_weights(Arena& arena, SequencePrediction<T>& p, const T* const* block
   if (blocks) write(&p.net, 0, blocks);
 }
 
-/// Sequences [start, start + rows) of the pass. Returns the sum of their losses.
+/// Sequences [start, start + rows) of the pass.
 template <class T>
-double predict_block(SequencePrediction<T>& p, const SequenceScratch<T>& scratch, int64_t start,
-                     int64_t rows, bool leads) {
+void predict_block(SequencePrediction<T>& p, const SequenceScratch<T>& scratch, int64_t start,
+                   int64_t rows, bool leads) {
   const auto source = [&](int64_t r) { return p.pass.order ? p.pass.order[start + r] : start + r; };
   const auto length = [&](int64_t r) { return p.data.length(source(r)); };
   const auto give_row = [](const Panels<T>& from, int64_t r, int64_t columns, T* to) {
@@ -98,11 +99,10 @@ double predict_block(SequencePrediction<T>& p, const SequenceScratch<T>& scratch
   const int64_t outputs = units[p.recipe.n_layers], steps = p.data.steps;
   const Layer<T>& last = p.net.layers[n_hidden];
   const Link<T> link = find_link<T>(p.recipe.loss, Losses{});
-  double loss = 0;
   const auto take_losses = [&](auto target_of) {
     find_losses(p.recipe, p.data, p.pass, start, rows, scratch.outputs, scratch.losses, target_of);
     for (int64_t r = 0; r < rows; ++r)
-      if (target_of(r) >= 0) loss += scratch.losses.row_loss[r];
+      if (target_of(r) >= 0) p.losses[start + r] += scratch.losses.row_loss[r];
   };
   for (int l = 0; p.state && l < n_hidden; ++l)
     for (int64_t r = 0; r < rows; ++r)
@@ -110,7 +110,7 @@ double predict_block(SequencePrediction<T>& p, const SequenceScratch<T>& scratch
   const int64_t most = most_steps(p.data, p.pass, start, start + rows);
   for (int64_t t = 0; t < most; ++t) {
     if (leads) p.stopper.ask(true);
-    if (p.stopper.answered(true)) return 0;
+    if (p.stopper.answered(true)) return;
     gather_step(p.data, units[0], t, scratch.input, 0, rows, source);
     Panels<T> input = scratch.input;
     for (int l = 0; l < n_hidden; ++l) {
@@ -146,13 +146,12 @@ double predict_block(SequencePrediction<T>& p, const SequenceScratch<T>& scratch
   for (int l = 0; p.hidden && l < n_hidden; ++l) clear_rest(p.hidden[l], units[l + 1]);
   if (p.recipe.per_step) {
     clear_rest(p.out, outputs);
-    return loss;
+    return;
   }
   apply(last, scratch.last, scratch.outputs, 0, rows);
   if (p.has_targets()) take_losses(source);
   link(scratch.outputs, outputs, rows);
   give(scratch.outputs, rows, outputs, p.out + start * outputs);
-  return loss;
 }
 
 template <class T>
@@ -162,11 +161,10 @@ void predict_share(void* context, int thread, int n_threads) {
   __builtin_memset(block, 0, p.scratch_bytes);
   Arena arena(block);
   const SequenceScratch<T> scratch = place_scratch(arena, p, true);
-  const Share mine(p.pass.n, kPredictRows, thread, n_threads);
-  for (int64_t start = mine.begin; start < mine.end; start += kPredictRows) {
-    const int64_t rows = start + kPredictRows < mine.end ? kPredictRows : mine.end - start;
-    const double loss = predict_block(p, scratch, start, rows, thread == 0);
-    if (p.has_targets()) p.loss[start / kPredictRows] = loss;
+  const Share mine(p.pass.n, p.block_rows, thread, n_threads);
+  for (int64_t start = mine.begin; start < mine.end; start += p.block_rows) {
+    const int64_t rows = start + p.block_rows < mine.end ? p.block_rows : mine.end - start;
+    predict_block(p, scratch, start, rows, thread == 0);
   }
 }
 
@@ -175,11 +173,21 @@ double predict_sequences(const Recipe& recipe, const T* const* blocks, const Dat
                          const Pass& pass, T* out, T* const* hidden, const T* const* state) {
   const double work = row_work(recipe, false) * double(data.steps) * double(pass.n);
   int n_threads = usable_threads(pass.n_threads);
-  while (n_threads > 1 && (work < kWorkPerThread * n_threads || pass.n < kPredictRows * n_threads))
+  while (n_threads > 1 && (work < kWorkPerThread * n_threads || pass.n < kTileRows<T> * n_threads))
     --n_threads;
-  SequencePrediction<T> p{
-      recipe, data,    pass,    out, hidden, state, Stopper(pass.stop, pass.context),
-      {},     nullptr, nullptr, 0};
+  const int64_t share = ceil_div(pass.n, n_threads);
+  SequencePrediction<T> p{recipe,
+                          data,
+                          pass,
+                          out,
+                          hidden,
+                          state,
+                          Stopper(pass.stop, pass.context),
+                          {},
+                          share < kPredictRows ? share : kPredictRows,
+                          nullptr,
+                          nullptr,
+                          0};
   Arena per_thread(nullptr), measure(nullptr);
   place_scratch(per_thread, p, false);
   place_weights<T>(measure, p, nullptr);
@@ -192,7 +200,7 @@ double predict_sequences(const Recipe& recipe, const T* const* blocks, const Dat
   run_team(n_threads, predict_share<T>, &p);
   double loss = 0;
   if (p.has_targets()) {
-    for (int64_t b = 0; b < ceil_div(pass.n, kPredictRows); ++b) loss += p.loss[b];
+    for (int64_t i = 0; i < pass.n; ++i) loss += p.losses[i];
     loss *= value_scale(recipe.loss, recipe.units[recipe.n_layers]) /
             weight_sum(data, pass, 0, pass.n, recipe.per_step);
   }

@@ -69,8 +69,9 @@ struct Columns {
 template <class T>
 struct AtWork {
   Panels<T> input, delta;
-  int64_t rows, all_rows;  // of the weights, of the bias
+  int64_t rows = 0, all_rows = 0;  // of the weights, of the bias
 
+  AtWork() = default;
   AtWork(const Layer<T>& layer, const Chunk<T>& chunk)
       : input(layer.input),
         delta(layer.context ? layer.delta.from(chunk.rows) : layer.delta),
@@ -205,14 +206,13 @@ struct Unit {
 /// Of a sparse X by `columns`; the `zeros` of a dense one are left out, unless null.
 template <class T, class Change>
 UnitSums run_unit(Layer<T>& layer, const Chunk<T>& chunk, const Change& change,
-                  const Penalty<T>& penalty, const Unit& unit, const Columns<T>* columns,
-                  const Zeros<T>* zeros) {
+                  const Penalty<T>& penalty, const AtWork<T>& at_work, const Unit& unit,
+                  const Columns<T>* columns, const Zeros<T>* zeros) {
   constexpr int64_t L = kLanes<T>;
   alignas(64) T sums[kTileVectors * kTileRows<T> * L];
   constexpr int64_t panel = kTileRows<T> * L;
   const int64_t vector = unit.vector;
   const int width = unit.width;
-  const AtWork<T> at_work(layer, chunk);
   // what the rows of the stored matrix stand for, and what its columns stand for
   const Panels<T>& by_row = layer.narrow ? at_work.delta : at_work.input;
   const Panels<T>& by_column = layer.narrow ? at_work.input : at_work.delta;
@@ -301,10 +301,12 @@ void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int
                  int64_t end, Columns<T> scratch, bool zeros) {
   const Penalty<T> penalty{T(s.alpha), T(s.l1)};
   bool sparse = false;
+  AtWork<T> at_work;
   each_unit(
       s, begin, end,
       [&](int l) {
         const Layer<T>& layer = s.layers[l];
+        at_work = AtWork<T>(layer, chunk);
         sparse = l == 0 && chunk.data.x.indptr;
         if (!sparse || begin >= layer.units()) return;
         // within one group a thread needs its own rows of weights only, else all
@@ -316,11 +318,12 @@ void run_weights(Session<T>& s, const Chunk<T>& chunk, const Change& change, int
                       one_group && to < layer.in ? to : layer.in);
       },
       [&](Layer<T>& layer, int64_t number, const Unit& unit) {
-        s.sums[number] = run_unit(layer, chunk, change, penalty, unit, sparse ? &scratch : nullptr,
-                                  zeros && &layer == s.layers ? &s.zeros : nullptr);
+        s.sums[number] =
+            run_unit(layer, chunk, change, penalty, at_work, unit, sparse ? &scratch : nullptr,
+                     zeros && &layer == s.layers ? &s.zeros : nullptr);
       },
       [&](Layer<T>& layer, int64_t number) {
-        const int64_t rows = AtWork<T>(layer, chunk).all_rows;
+        const int64_t rows = at_work.all_rows;
         double squared_gradient = 0;
         if (layer.has_bias())
           squared_gradient = run_added(layer.bias, layer.delta, panel_count<T>(layer.linear()),
