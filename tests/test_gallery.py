@@ -23,8 +23,9 @@ def no_figures_left():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_runs_and_draws(page, capsys):
+def test_a_page_runs_and_draws(page, capsys, monkeypatch):
     """A warning that a page does not expect, and so switches off itself, is an error."""
+    monkeypatch.chdir(GALLERY)  # where it finds its data
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("error")
         for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):

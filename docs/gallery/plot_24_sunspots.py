@@ -14,15 +14,12 @@ simple methods? The comparison is on years that nothing was fitted to.
 # (public domain; the file lies in the folder ``data`` beside this page in the repository). Models
 # are fitted to the years up to 1920, and tested on the 88 that follow. Large numbers spread more
 # than small ones: their square roots are easier to predict.
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 
 from fastmlp import RNNRegressor
 
-file = Path(__file__).parent / "data" / "sunspots.csv"
-years, spots = np.loadtxt(file, delimiter=",", skiprows=3, unpack=True)
+years, spots = np.loadtxt("data/sunspots.csv", delimiter=",", skiprows=3, unpack=True)
 n_train, n_test = np.sum(years <= 1920), np.sum(years > 1920)
 roots = np.sqrt(spots)
 print(f"{n_train} years to fit, {n_test} to test")
