@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 # the other pages have tests of their own
 @pytest.mark.parametrize(("name", "examples"), [
     ("quick-start", 19), ("settings", 5), ("callbacks", 12), ("reproducibility", 10),
-    ("keras-and-pytorch", 8), ("faq", 6), ("chunks", 40),
+    ("keras-and-pytorch", 8), ("faq", 6), ("sequences", 18), ("chunks", 40),
     ("searches", 12),
 ])  # fmt: skip
 def test_the_page_says_what_happens(name, examples, tmp_path, monkeypatch):
