@@ -22,7 +22,14 @@ from sklearn.utils.estimator_checks import check_estimator
 import fastmlp
 from fastmlp import MLPClassifier, RNNClassifier, RNNRegressor
 from fastmlp.core.native import _native
-from fastmlp.inspection import NetworkDisplay, check_gradients, diagnose, explain_step
+from fastmlp.inspection import (
+    ActivationDisplay,
+    NetworkDisplay,
+    UnitsDisplay,
+    check_gradients,
+    diagnose,
+    explain_step,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -844,6 +851,10 @@ def test_what_does_not_look_into_them_says_so(Estimator):
         diagnose(model, X, targets(Estimator))
     with pytest.raises(TypeError, match=f"Got {Estimator.__name__} instead"):
         explain_step(model, X[:1], targets(Estimator)[:1])
+    pytest.importorskip("matplotlib").use("Agg")
+    for display in (ActivationDisplay, UnitsDisplay):
+        with pytest.raises(TypeError, match=f"Got {Estimator.__name__} instead, whose units"):
+            display.from_estimator(model, X)
 
 
 # --- scikit-learn's contract ---------------------------------------------------------------------

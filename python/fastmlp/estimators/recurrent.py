@@ -75,6 +75,10 @@ RECURRENT_PARAMETERS = {
         hidden layers, or one for the input and one for each hidden layer. A layer's context is
         whole. Not for 'lbfgs'."""
     ),
+    "max_norm": MLP_PARAMETERS["max_norm"]._replace(
+        text="""Maximum norm of the weights into a hidden unit from the layer below, and of those
+        from its context, enforced after each step of the solver [7]_. Not for 'lbfgs'."""
+    ),
     "init": MLP_PARAMETERS["init"]._replace(
         text="""Initial weights. 'glorot_uniform' is scikit-learn's rule [3]_. 'auto' depends on the
         activation: He's uniform for those like relu, LeCun's normal for 'selu', Glorot's normal

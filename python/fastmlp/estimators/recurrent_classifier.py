@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
 from fastmlp.core.rules import Attribute, Parameter, check_parameters, option
@@ -401,5 +400,7 @@ class RNNClassifier(ClassifierMixin, RecurrentPerceptron, LabelledPerceptron):
         >>> RNNClassifier((4,), solver="lbfgs", random_state=0).fit(X, [0, 1]).score(X, [0, 1])
         1.0
         """
+        from sklearn.metrics import accuracy_score
+
         fitted = snapshot(self)
         return float(fitted._scored(accuracy_score, X, y, sample_weight, fitted._labels_of))

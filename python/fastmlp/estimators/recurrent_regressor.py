@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
 from fastmlp.core.rules import Attribute, Parameter, check_parameters
@@ -274,5 +273,7 @@ class RNNRegressor(RegressorMixin, RecurrentPerceptron, ValuedPerceptron):
         >>> reg.score(X, [0.5, 1.5]) > 0.9
         True
         """
+        from sklearn.metrics import r2_score
+
         fitted = snapshot(self)
         return float(fitted._scored(r2_score, X, y, sample_weight, fitted._values_of))

@@ -64,7 +64,8 @@ def network_in(estimator: Any, attribute: str) -> Any:
     Raises
     ------
     TypeError
-        It does not have the attribute that a picture is drawn from.
+        It does not have the attribute that a picture is drawn from; or it is of activations, which
+        in a recurrent network are those of each step.
     NotFittedError
         It is not fitted.
     """
@@ -73,6 +74,11 @@ def network_in(estimator: Any, attribute: str) -> Any:
         raise TypeError(
             "estimator must be a multi-layer network, or a Pipeline that ends with one. "
             f"Got {type(network).__name__} instead, which has no {attribute!r}."
+        )
+    if attribute == "hidden_activations" and network._cell:
+        raise TypeError(
+            "estimator must be a network whose units depend on one sample. Got "
+            f"{type(network).__name__} instead, whose units depend on the steps before, too."
         )
     return network
 
