@@ -186,6 +186,8 @@ def nan_at(*place):
         ([*RAGGED[:-1], RAGGED[0][:, :2]], r"X\[0\] has 3, X\[39\] has 2"),
         ([*RAGGED[:-1], []], r"X\[39\] must be numbers of shape \(n_steps,\)"),
         ([*RAGGED[:-1], [["a", "b", "c"]]], r"X\[39\] must be numbers"),
+        ([*RAGGED[:-1], [[1, 2, 3], [4, 5]]], r"X\[39\] must be numbers .* Got \[\[1, 2, 3\], "),
+        ([*RAGGED[:-1], [[1, 2, None]]], r"NaN within sequence 39, at step 0 in feature 2"),
         (X.astype(complex), "Complex data not supported"),
     ],
 )

@@ -7,6 +7,7 @@ n_outputs), whose mask is the padding.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -86,15 +87,18 @@ def _padded(items: Sequence[Any], name: str) -> Array:
 
 
 def _one_sequence(item: Any, name: str) -> Array:
-    array = np.asarray(item)
-    if array.dtype.kind == "O":
-        array = array.astype(np.float64)
-    if array.ndim not in (1, 2) or array.size == 0 or array.dtype.kind not in "fiub":
-        raise ValueError(
-            f"{name} must be numbers of shape (n_steps,) or (n_steps, n_features), one step or "
-            f"more. Got {array.dtype} of shape {array.shape}."
-        )
-    return array.reshape(len(array), -1)
+    got = f"{item!r:.60}"
+    with suppress(TypeError, ValueError):  # lists of different lengths, objects
+        array = np.asarray(item)
+        got = f"{array.dtype} of shape {array.shape}"
+        if array.dtype.kind == "O":
+            array = array.astype(np.float64)
+        if array.ndim in (1, 2) and array.size and array.dtype.kind in "fiub":
+            return array.reshape(len(array), -1)
+    raise ValueError(
+        f"{name} must be numbers of shape (n_steps,) or (n_steps, n_features), one step or more. "
+        f"Got {got}."
+    )
 
 
 def _check_padding(X: Array, name: str) -> None:
