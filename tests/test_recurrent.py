@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import fastmlp
-from fastmlp import MLPClassifier, RNNClassifier, RNNRegressor
+from fastmlp import MLPClassifier, MLPRegressor, RNNClassifier, RNNRegressor
 from fastmlp.core.native import _native
 from fastmlp.inspection import (
     ActivationDisplay,
@@ -466,6 +466,33 @@ def test_each_solver_learns(Estimator, cell, solver):
                    batch_size=5)  # fmt: skip
     assert model.loss_ < 0.9 * first.loss_
     assert model._blocks().is_finite()
+
+
+@both
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"solver": "sgd", "alpha": 0.1, "l1": 0.01},
+        {"early_stopping": True, "clip_norm": 0.1, "alpha": 0},
+    ],
+    ids=str,
+)
+def test_sequences_of_one_step_are_the_samples_of_a_dense_network(Estimator, parameters):
+    """There is no context at the first step: the same training, but for the rounding of sums."""
+    Dense = MLPClassifier if Estimator is RNNClassifier else MLPRegressor
+    options = {"hidden_layer_sizes": (5, 4), "activation": "tanh", "max_iter": 12, "shuffle": False,
+               "batch_size": 7, "learning_rate_init": 0.01, "random_state": 0}  # fmt: skip
+    y = targets(Estimator)
+    models = [
+        cls(**options, **parameters).fit(rows, y, X_val=rows[:10], y_val=y[:10])
+        for cls, rows in ((Dense, X[:, 0]), (Estimator, X[:, :1]))
+    ]
+    for a, b in zip(models[0].coefs_, models[1].coefs_, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        models[0].validation_scores_, models[1].validation_scores_, rtol=1e-9
+    )
 
 
 def test_context_is_needed_and_learned():

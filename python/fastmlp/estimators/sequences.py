@@ -87,7 +87,7 @@ def _padded(items: Sequence[Any], name: str) -> Array:
 
 
 def _one_sequence(item: Any, name: str) -> Array:
-    got = f"{item!r:.60}"
+    got = ""
     with suppress(TypeError, ValueError):  # lists of different lengths, objects
         array = np.asarray(item)
         got = f"{array.dtype} of shape {array.shape}"
@@ -97,7 +97,7 @@ def _one_sequence(item: Any, name: str) -> Array:
             return array.reshape(len(array), -1)
     raise ValueError(
         f"{name} must be numbers of shape (n_steps,) or (n_steps, n_features), one step or more. "
-        f"Got {got}."
+        f"Got {got or repr(item)[:60]}."
     )
 
 
