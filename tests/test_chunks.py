@@ -49,7 +49,7 @@ def test_a_generator_as_random_state_goes_on_from_call_to_call(same_each_time):
     """The same chunk twice, at a rate that moves nothing: the order of the rows alone differs."""
     state = 0 if same_each_time else np.random.RandomState(0)
     X, y = CHUNKS[0]
-    reg = MLPRegressor(hidden_layer_sizes=(4,), solver="sgd", batch_size=1, learning_rate_init=0.01, momentum=0,
+    reg = MLPRegressor("squared_error", (4,), solver="sgd", batch_size=1, momentum=0,
                        random_state=state)  # fmt: skip
     reg.partial_fit(X[:25], y[:25])
     start = [w.copy() for w in reg.coefs_], [b.copy() for b in reg.intercepts_]

@@ -174,8 +174,7 @@ GRID = {"alpha": [1e-4, 1e-2], "learning_rate_init": [1e-3, 1e-2]}
 def test_a_search_hardly_holds_the_interpreters_lock(monkeypatch):
     """In one thread, by the processor's time: what is not spent in epochs, which run without it.
 
-    Threads can do this part in turn only. Two are 1.7 times as fast as one if it is small; with the
-    tenth that it is, 1.8 times at best.
+    Threads can do this part in turn only. It is a seventh where an epoch takes a millisecond.
     """
     seconds, train = [], Network.train
 
@@ -195,7 +194,7 @@ def test_a_search_hardly_holds_the_interpreters_lock(monkeypatch):
         search.fit(X, y)
         shares.append(1 - sum(seconds) / (time.thread_time() - began))
     assert len(seconds) == 4 * 3 * 40
-    assert min(shares) < 0.15
+    assert min(shares) < 0.25
 
 
 @pytest.fixture

@@ -36,8 +36,8 @@ class _Controller(threadpoolctl.LibController):
 threadpoolctl.register(_Controller)
 
 
-# The threads that are within a fit, by their identifiers. Single operations on it are atomic; a lock
-# could be held by another thread at the moment of a fork, and then in the child for ever.
+# The threads that are within a fit, by their identifiers. Single operations on it are atomic; a
+# lock could be held by another thread at the moment of a fork, and then in the child for ever.
 _fitting: set[int] = set()
 
 

@@ -61,7 +61,8 @@ class VersionMixin:
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        return list(_parameter_names(cls))
+        this: Any = cls  # a class is hashable, which mypy does not see
+        return list(_parameter_names(this))
 
 
 class Labels(Enum):

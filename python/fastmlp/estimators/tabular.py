@@ -114,9 +114,10 @@ TABULAR_PARAMETERS = {
         "Determines the folds, the initial weights and the shuffles.",
     ),
     "n_jobs": MLP_PARAMETERS["n_jobs"]._replace(
-        text="""Maximum number of threads; the networks are trained side by side. None means as
-        many as CPU affinity, the cgroup's quota, OMP_NUM_THREADS and threadpoolctl's limits allow;
-        -1 the same, -2 one less. The model is the same for any number."""
+        text="""Maximum number of threads; the networks are trained side by side. -1 means as many
+        as CPU affinity, the cgroup's quota, OMP_NUM_THREADS and threadpoolctl's limits allow, -2
+        one less. None means the same as -1, divided by the number of fits that run in the process
+        when training begins. The model is the same for any number."""
     ),
     "verbose": Parameter(
         MLP_PARAMETERS["verbose"].rule,
