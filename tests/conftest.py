@@ -30,3 +30,24 @@ def time_limit():
     faulthandler.dump_traceback_later(LIMIT, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server of the playground."""
+    from fastmlp.playground import Server
+
+    server = Server()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def page(server):
+    """A page of it, without a browser."""
+    from tests.playground_client import Page
+
+    page = Page(server)
+    yield page
+    page.ask("bye")

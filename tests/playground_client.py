@@ -2,9 +2,20 @@
 
 import http.client
 import json
+import pathlib
+import tempfile
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
+
+import fastmlp
+from fastmlp.playground import Server
+from fastmlp.playground.own_table import OwnTable
+
+WANTS = [
+    "maps", "weights", "curves", "points", "inputs", "health", "confusion", "snapshots", "hidden"
+]  # fmt: skip
 
 
 class Refused(Exception):
@@ -95,3 +106,36 @@ def unpack(frame):
 def state(data="circle", network=(), random_state=0, **options):
     """A state of a set, with options of the data."""
     return {"data": {"set": data, **options}, "network": dict(network), "seed": random_state}
+
+
+def page_of(*table, **options):
+    """A page of a server with a table, which is closed with it."""
+    server = Server(OwnTable(*table, **options))
+    server.start()
+    return Page(server)
+
+
+def rows_of(page):
+    """The rows to train on."""
+    session = page.server.sessions.find(page.session)
+    return session.networks[0].problem.encoded.rows
+
+
+def fitted_of(page, **about):
+    """The model that a page saves."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model"
+        path.write_bytes(page.ask("save", **about))
+        return fastmlp.load(path)
+
+
+def mixed_table(n=120):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({
+        "age": np.where(rng.random(n) < 0.1, np.nan, rng.normal(40, 10, n)),
+        "town": rng.choice(["Ulm", "Jena", "Bonn", None], n),
+        "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, n), "D"),
+        "income": rng.lognormal(8, 1, n),
+    })  # fmt: skip
+    y = np.select([frame["town"] == "Ulm", frame["income"] > 4000], ["a", "b"], "c")
+    return frame, pd.Series(y, name="grade")

@@ -13,8 +13,7 @@ from fastmlp.app.play import own_table
 from fastmlp.playground.export import NoCode, fastmlp_code, sklearn_code
 from fastmlp.playground.live import LiveNetwork
 from fastmlp.playground.own_table import OwnTable
-from tests.playground_client import state
-from tests.test_playground import mixed_table
+from tests.playground_client import mixed_table, state
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -3,18 +3,9 @@
 import numpy as np
 import pytest
 
-from fastmlp.playground import Server
 from fastmlp.playground.live import LiveNetwork
 from fastmlp.playground.missions import MISSIONS, lines_drawn
 from tests.playground_client import Page, Refused, state
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = Server()
-    server.start()
-    yield server
-    server.close()
 
 
 class Learner:

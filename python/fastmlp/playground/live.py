@@ -114,8 +114,9 @@ class LiveNetwork:
         wanted = {name: parameters[name] for name in CHANGEABLE}
         earlier = estimator_parameters(self.state, len(self.problem.y_train), self.own)
         changes = {name: v for name, v in wanted.items() if v != earlier[name]}
-        self.session.change(**changes)
-        self._note(("change", changes))
+        if changes:  # batches of more rows than there are were all rows before
+            self.session.change(**changes)
+            self._note(("change", changes))
 
     def _make_problem(self) -> Problem:
         return make_problem(self.state["data"], self.state["network"]["loss"], self.own)
