@@ -106,6 +106,19 @@ def test_features(page):
 # --- networks -------------------------------------------------------------------------------------
 
 
+def test_what_there_is_to_choose_from(page):
+    choices = page.hello["choices"]
+    assert choices["activation"] == list(_native.ACTIVATIONS)
+    assert choices["solver"] == list(_native.SOLVER_SLOTS)
+    for task in ("classification", "regression"):
+        defaults = page.hello["network"][task]
+        assert {"hidden_layer_sizes", "dropout", "early_stopping", "loss"} <= set(defaults)
+    sets = {each["name"]: each for each in page.hello["data"]["sets"]}
+    assert set(sets) == {*CLASSES, *VALUES, "points", "digits"}
+    for name in (*CLASSES, *VALUES):
+        assert np.shape(sets[name]["preview"]) == (60, 3)
+
+
 @pytest.mark.parametrize("activation", _native.ACTIVATIONS)
 def test_every_activation(page, activation):
     network = {"activation": [activation, "tanh"], "learning_rate_init": 0.01}

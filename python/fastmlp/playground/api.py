@@ -33,7 +33,9 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp.core.network import ALIASES
 from fastmlp.core.rules import any_of, boolean, each, integer, nothing, option, real
+from fastmlp.estimators.parameters import MLP_PARAMETERS
 from fastmlp.estimators.session import CHANGEABLE
 from fastmlp.playground import digits, frames, missions, views
 from fastmlp.playground.datasets import FEATURES, PLANE_SETS, make_points
@@ -126,10 +128,8 @@ def _choices() -> dict[str, Any]:
     """The options of parameters that have some."""
     choices: dict[str, Any] = {}
     for name in ("activation", "solver", "learning_rate", "init"):
-        choices[name] = list(ESTIMATORS["classification"]._parameters[name].rule.names)
-    choices["activation"].remove("silu")  # another name of 'swish'
-    choices["activation"] = list(dict.fromkeys(choices["activation"]))
-    choices["solver"].remove("lbfgs")
+        names = MLP_PARAMETERS[name].rule.names
+        choices[name] = [each for each in dict.fromkeys(names) if each not in (*ALIASES, "lbfgs")]
     choices["schedule_fields"] = SCHEDULE_FIELDS
     choices["loss"] = {
         task: list(e._parameters["loss"].rule.names) for task, e in ESTIMATORS.items()
