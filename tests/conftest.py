@@ -35,7 +35,7 @@ def time_limit():
 @pytest.fixture(scope="module")
 def server():
     """A server of the playground."""
-    from fastmlp.playground import Server
+    from fastmlp.playground.server import Server
 
     server = Server()
     server.start()

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 import fastmlp
-from fastmlp.playground import Server
 from fastmlp.playground.own_table import OwnTable
+from fastmlp.playground.server import Server
 
 WANTS = [
     "maps", "weights", "curves", "points", "inputs", "health", "confusion", "snapshots", "hidden"

@@ -7,10 +7,11 @@ import pytest
 from sklearn.datasets import load_iris
 
 from fastmlp import MLPClassifier, MLPRegressor, _native
-from fastmlp.playground import TrainingSession, make_data, split_table
+from fastmlp.playground import make_data, split_table
 from fastmlp.playground.frames import quantised
 from fastmlp.playground.live import LiveNetwork
 from fastmlp.playground.state import LIMITS
+from fastmlp.playground.watched import WatchedSession
 from tests.playground_client import WANTS, Refused, fitted_of, mixed_table, state
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -510,7 +511,7 @@ def test_epochs_in_frames_cost_what_they_cost_in_one_fit():
 
 def test_what_a_training_session_refuses():
     X, y = load_iris(return_X_y=True)
-    session = TrainingSession(MLPRegressor(hidden_layer_sizes=(3,), random_state=0), X, y)
+    session = WatchedSession(MLPRegressor(hidden_layer_sizes=(3,), random_state=0), X, y)
     session.train(3)
     before = session.blocks().flat()
     for changes, message in (
@@ -525,7 +526,7 @@ def test_what_a_training_session_refuses():
     with pytest.raises(ValueError, match="finite"):
         session.set_weight(0, 0, 0, np.nan)
     session.train(3)
-    other = TrainingSession(MLPRegressor(hidden_layer_sizes=(3,), random_state=0), X, y)
+    other = WatchedSession(MLPRegressor(hidden_layer_sizes=(3,), random_state=0), X, y)
     other.train(6)
     np.testing.assert_array_equal(session.blocks().flat(), other.blocks().flat())
 

@@ -10,8 +10,8 @@ import threading
 import pytest
 from sklearn.datasets import load_iris
 
-from fastmlp.playground import Server
 from fastmlp.playground.api import ROUTES
+from fastmlp.playground.server import Server
 from fastmlp.playground.state import LIMITS
 from tests.playground_client import Page, Refused, send, state
 

@@ -1,6 +1,7 @@
 """What the playground shows: maps, curves, health, steps, tables, digits."""
 
 import base64
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -318,14 +319,15 @@ def test_tables_that_cannot_be_used():
         run(estimator=MLPClassifier(), open_browser=False, block=False)
 
 
-def test_run_returns_a_server_that_closes(capsys):
+def test_run_returns_a_playground_that_closes(capsys):
     X, y = load_iris(return_X_y=True)
-    server = run(X, y, open_browser=False, block=False)
-    assert server.url in capsys.readouterr().out
-    assert Page(server).hello["table"]["rows"] == 150
-    server.close()
+    with run(X, y, open_browser=False, block=False) as playground:
+        assert playground.url in capsys.readouterr().out
+        address, token = playground.url.split("/#token=")
+        remote = SimpleNamespace(port=int(address.rpartition(":")[2]), token=token)
+        assert Page(remote).hello["table"]["rows"] == 150
     with pytest.raises(ConnectionError):
-        send(server, "GET", "/")
+        send(remote, "GET", "/")
 
 
 # --- digits ---------------------------------------------------------------------------------------

@@ -7,22 +7,18 @@ from typing import Any
 import numpy as np
 
 from fastmlp.core.native import _native
-from fastmlp.core.network import Blocks
 from fastmlp.core.rules import check_parameters
 from fastmlp.core.threads import n_threads
-from fastmlp.core.typing import Array, HiddenLayer
-from fastmlp.estimators.base import Labels, snapshot
+from fastmlp.core.typing import Array
+from fastmlp.estimators.base import snapshot
 from fastmlp.estimators.parameters import MLP_PARAMETERS
-from fastmlp.estimators.scoring import mean_loss
 from fastmlp.estimators.setup import (
     architecture_of,
     draw_dropout_seed,
-    layer_sizes,
     solver_rule,
 )
-from fastmlp.estimators.validation import ValidationInput, validation_on
+from fastmlp.estimators.validation import ValidationInput
 from fastmlp.training.checkpoint import Checkpoint
-from fastmlp.training.data import Validation
 from fastmlp.training.first_order import RECORDS, FirstOrderTraining
 
 # the parameters that `TrainingSession.change` takes
@@ -38,7 +34,7 @@ CHANGEABLE = (
     ),
 )
 
-_LISTS = tuple(name for name in RECORDS if name.endswith(("curve_", "scores_", "_diagnostics")))
+LISTS = tuple(name for name in RECORDS if name.endswith(("curve_", "scores_", "_diagnostics")))
 
 
 class TrainingSession:
@@ -91,7 +87,6 @@ class TrainingSession:
         if not isinstance(training, FirstOrderTraining):
             raise ValueError("A session is for first-order solvers. Got solver='lbfgs'.")
         self._training = training
-        self._lists: dict[str, Any] = {}  # records that are longer than those gone back to
         self.has_ended = False
         self._show_parameters(self._worker)
 
@@ -111,8 +106,8 @@ class TrainingSession:
 
         Returns
         -------
-        loss : float
-            That of the last one.
+        float
+            The loss of the last one.
 
         Raises
         ------
@@ -129,7 +124,6 @@ class TrainingSession:
         """
         if self.has_ended or not epochs:
             return float(self._worker.loss_)
-        self._lists = {}
         training, patiently = self._training, not self._worker.early_stopping
         if not training.advance(epochs, patiently=patiently):
             self.has_ended = True
@@ -143,7 +137,8 @@ class TrainingSession:
         Parameters
         ----------
         **parameters
-            Those of the learning rate, the solver and the penalties: see `CHANGEABLE`.
+            Those of the learning rate and its schedule, of the solver and the penalties, `dropout`
+            and `batch_size`.
 
         Raises
         ------
@@ -233,43 +228,6 @@ class TrainingSession:
 
     # --- a look at the network -------------------------------------------------------------------
 
-    @property
-    def epoch(self) -> int:
-        """Epochs made since the first weights."""
-        return int(self._worker.n_iter_)
-
-    @property
-    def rate(self) -> float:
-        """The learning rate of the last epoch; nan before the first."""
-        rates = self._worker.learning_rate_curve_
-        return float(rates[-1]) if rates else float("nan")
-
-    @property
-    def layers(self) -> list[HiddenLayer]:
-        """The hidden layers as the core knows them."""
-        return list(self._worker._hidden_layers)
-
-    @property
-    def units(self) -> list[int]:
-        """The units of the hidden layers."""
-        return layer_sizes(self._worker)
-
-    @property
-    def loss_name(self) -> str:
-        """The core's name of the loss."""
-        return str(self._worker._trained_loss)
-
-    @property
-    def last_validation(self) -> float:
-        """The last score on the rows set aside."""
-        return float(self._worker.validation_scores_[-1])
-
-    def best_validation(self) -> tuple[int, float]:
-        """Return the epoch of the best score on the rows set aside, and that score."""
-        scores = self._worker.validation_scores_
-        best = int(np.nanargmax(scores)) if np.isfinite(scores).any() else len(scores) - 1
-        return best + 1, float(scores[best])
-
     def activations(self, X: Any, *, dtype: Any = None) -> list[Array]:
         """Compute the outputs of all layers, in one pass.
 
@@ -305,26 +263,6 @@ class TrainingSession:
             blocks, worker._hidden_layers, worker._trained_loss, rows, n_threads=threads
         )
 
-    def blocks(self) -> Blocks:
-        """Return copies of the parameters."""
-        return self._training.blocks()
-
-    def samples(self, X: Any, y: Any) -> Validation:
-        """Prepare samples for `evaluate`."""
-        X, y = self._worker._check_X_y(X, y, reset=False)
-        dtype = self._training.blocks().weights[0].dtype
-        data = self._worker._make_data(X, y, None, dtype, Labels.SUBSET)
-        return validation_on(self._worker, data, None)
-
-    def evaluate(self, samples: Validation) -> tuple[float, float]:
-        """Compute accuracy or R2, and the mean loss without penalties."""
-        return samples.score(self._training.blocks())
-
-    def loss(self, samples: Validation) -> float:
-        """Compute the mean loss without penalties."""
-        worker, blocks = self._worker, self._training.blocks()
-        return mean_loss(worker, blocks, worker._hidden_layers, samples.data.samples)
-
     def fitted(self) -> Any:
         """Return an estimator fitted by the epochs so far, which does not change any more.
 
@@ -345,7 +283,7 @@ class TrainingSession:
         """
         fitted = copy(self._worker)
         self._show_parameters(fitted)
-        for name in _LISTS:
+        for name in LISTS:
             if isinstance(getattr(fitted, name, None), list):
                 setattr(fitted, name, list(getattr(fitted, name)))
         optimizer, network = self._training.optimizer, self._training.network
@@ -354,48 +292,3 @@ class TrainingSession:
             optimizer, schedule=copy(optimizer.schedule), _state=state, _open=None
         )
         return fitted
-
-    # --- back in time ----------------------------------------------------------------------------
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return all that changes in the course of training, for `restore`."""
-        state = self._training.state()
-        records = state["records"]
-        return {
-            **state,
-            "records": {
-                name: len(value) if name in _LISTS and value is not None else value
-                for name, value in records.items()
-            },
-            "options": self._training.optimizer.options,
-            "parameters": {name: getattr(self._worker, name) for name in CHANGEABLE},
-            "has_ended": self.has_ended,
-        }
-
-    def blocks_of(self, snapshot: dict[str, Any]) -> Blocks:
-        """Return the parameters that a snapshot holds."""
-        return Blocks.from_core(snapshot["slots"][0], *self._training.network.layers)
-
-    @property
-    def snapshot_bytes(self) -> int:
-        """About how much memory a snapshot takes."""
-        training = self._training
-        parameters = training.best_blocks.in_core_order()
-        arrays = sum(array.nbytes for array in parameters) * (len(training.slots) + 1)
-        return arrays + training.permutation.nbytes + 8192
-
-    def restore(self, snapshot: dict[str, Any]) -> None:
-        """Go back to a snapshot, or forth again unless training went on from an earlier one.
-
-        From there it goes the same way again, to the bit.
-        """
-        state = dict(snapshot)
-        self.change(**state.pop("parameters"))
-        options, self.has_ended = state.pop("options"), state.pop("has_ended")
-        self._lists = self._lists or {name: getattr(self._worker, name) for name in _LISTS}
-        state["records"] = {
-            name: self._lists[name][:value] if name in _LISTS and value is not None else value
-            for name, value in state["records"].items()
-        }
-        self._training.restore(state)
-        self._training.optimizer.options = options

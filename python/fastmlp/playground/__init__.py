@@ -7,7 +7,6 @@
 from fastmlp.estimators.session import TrainingSession
 from fastmlp.playground.datasets import make_data
 from fastmlp.playground.own_table import split_table
-from fastmlp.playground.server import Server
-from fastmlp.playground.start import run
+from fastmlp.playground.start import Playground, run
 
-__all__ = ["Server", "TrainingSession", "make_data", "run", "split_table"]
+__all__ = ["Playground", "TrainingSession", "make_data", "run", "split_table"]

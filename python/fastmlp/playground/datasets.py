@@ -255,10 +255,13 @@ def make_data(
     Returns
     -------
     X_train : ndarray of shape (n_train, n_features)
+        The points to train on.
     y_train : ndarray of shape (n_train,)
-        Class numbers, or values.
+        Their class numbers, or values.
     X_test : ndarray of shape (n_test, n_features)
+        The points to test on.
     y_test : ndarray of shape (n_test,)
+        Their class numbers, or values.
 
     Raises
     ------

@@ -8,7 +8,7 @@ import numpy as np
 from fastmlp.core.arrays import native_rows
 from fastmlp.core.network import Network, Samples
 from fastmlp.core.typing import Array
-from fastmlp.estimators.session import CHANGEABLE, TrainingSession
+from fastmlp.estimators.session import CHANGEABLE
 from fastmlp.estimators.setup import architecture_of
 from fastmlp.playground.own_table import OwnTable
 from fastmlp.playground.problem import Problem, make_problem, show_plane
@@ -22,6 +22,7 @@ from fastmlp.playground.state import (
     make_estimator,
     task_of,
 )
+from fastmlp.playground.watched import WatchedSession
 
 _MOST_SNAPSHOTS, _SNAPSHOT_BYTES = 200, 64 << 20
 _MOST_ON_CURVE = 2000
@@ -52,7 +53,7 @@ class LiveNetwork:
     state : dict
         The complete one.
     problem : Problem
-    session : TrainingSession
+    session : WatchedSession
     log : list of tuple
         What was done since the first weights: ``("train", epochs)``, ``("change", parameters)``,
         ``("weight", layer, input, unit, value)``.
@@ -131,7 +132,7 @@ class LiveNetwork:
         task = task_of(self.state["data"], self.own)
         self.estimator = make_estimator(self.state, task, n, self.own)
         check_parameters_fit(self.estimator, problem.X_train.shape[1], problem.n_outputs)
-        self.session = TrainingSession(
+        self.session = WatchedSession(
             self.estimator, problem.X_train, self.targets(problem.y_train)
         )
         self._samples = [

@@ -384,9 +384,13 @@ def split_table(
     Returns
     -------
     X_train : ndarray of shape (n_train, n_inputs)
+        The rows to train on.
     y_train : ndarray of shape (n_train,)
+        Their targets.
     X_test : ndarray of shape (n_test, n_inputs)
+        The rows to test on.
     y_test : ndarray of shape (n_test,)
+        Their targets.
 
     Raises
     ------

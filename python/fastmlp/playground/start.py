@@ -1,10 +1,55 @@
 """The playground from a script, a notebook or the command line."""
 
 import sys
-from typing import Any
+from typing import Any, Self
 
 from fastmlp.playground.own_table import OwnTable
 from fastmlp.playground.server import Server
+
+
+class Playground:
+    """A playground that is open; `run` returns it.
+
+    Parameters
+    ----------
+    server : Server
+        What serves it.
+
+    Attributes
+    ----------
+    url : str
+        The address of the page, which only this machine reaches, and which holds a token.
+
+    Examples
+    --------
+    >>> import fastmlp.playground
+    >>> with fastmlp.playground.run(open_browser=False, block=False) as playground:
+    ...     playground.url.partition("#")[0]
+    Playground: http://127.0.0.1:...
+    'http://127.0.0.1:.../'
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.url = server.url
+
+    def close(self) -> None:
+        """End it. Pages that are open say so.
+
+        Examples
+        --------
+        >>> import fastmlp.playground
+        >>> playground = fastmlp.playground.run(open_browser=False, block=False)
+        Playground: http://127.0.0.1:...
+        >>> playground.close()
+        """
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 def run(
@@ -15,7 +60,7 @@ def run(
     port: int = 0,
     open_browser: bool = True,
     block: bool | None = None,
-) -> Server:
+) -> Playground:
     """Open the playground: a page on which a network is seen while it learns.
 
     It is served to this machine alone, and shows data sets of the plane, handwritten digits, and X
@@ -35,13 +80,12 @@ def run(
         Whether to show the page in the browser.
     block : bool, default=None
         Whether to return only after Ctrl-C. None: not in a notebook or an interactive session,
-        where the server goes on until its `close` is called.
+        where it goes on until `close` is called.
 
     Returns
     -------
-    Server
-        Its `url` is the address of the page, which only this machine reaches and which holds a
-        token.
+    Playground
+        With the address of the page, and a way to close it.
 
     Raises
     ------
@@ -53,9 +97,9 @@ def run(
     Examples
     --------
     >>> import fastmlp.playground
-    >>> server = fastmlp.playground.run(open_browser=False, block=False)
+    >>> playground = fastmlp.playground.run(open_browser=False, block=False)
     Playground: http://127.0.0.1:...
-    >>> server.close()
+    >>> playground.close()
     """
     if (X is None) != (y is None):
         raise ValueError(f"X and y go together. Got {'X' if y is None else 'y'} alone.")
@@ -65,9 +109,7 @@ def run(
     return serve(own, port=port, open_browser=open_browser, block=block)
 
 
-def serve(
-    own: OwnTable | None, *, port: int, open_browser: bool, block: bool | None
-) -> Server:  # fmt: skip
+def serve(own: OwnTable | None, *, port: int, open_browser: bool, block: bool | None) -> Playground:
     """Serve the page, with a table or without."""
     server = Server(own, port)
     print(f"Playground: {server.url}", flush=True)
@@ -77,7 +119,7 @@ def serve(
         block = not hasattr(sys, "ps1") and "ipykernel" not in sys.modules
     if not block:
         server.start()
-        return server
+        return Playground(server)
     print("Ctrl-C ends it.", flush=True)
     try:
         server.serve_forever()
@@ -85,4 +127,4 @@ def serve(
         print("\nThe playground has ended.")
     finally:
         server.server_close()
-    return server
+    return Playground(server)
