@@ -284,8 +284,10 @@ export class App {
       const structure = JSON.stringify([said.units, said.inputs, said.outputs, said.activations, said.task]);
       net.changed = structure !== net.structure;
       if (net.changed) Object.assign(net, { arrays: {}, layers: null, confusion: null, snapshots: null });
-      Object.assign(net, said, { structure, resolution: header.resolution });
-      this.timing.epochs += said.made ?? 0;
+      const before = said.reset || said.epoch === 0 ? 0 : (net.spent ?? 0);
+      const spent = before + (said.made > 0 ? said.seconds : 0); // seconds of training
+      Object.assign(net, said, { structure, spent });
+      this.timing.epochs += said.made;
     });
     for (const [name, array] of Object.entries(arrays)) {
       const [place, ...rest] = name.split(".");

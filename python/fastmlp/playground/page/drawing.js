@@ -6,7 +6,9 @@ import { short } from "./numbers.js";
 const HEAD = 56; // pixels above the units, for what a layer's controls need
 const GAP = 7;
 const LARGEST = 48, SMALLEST = 20; // pixels of a unit
-const NARROWEST = 84; // of a column
+const ROOM = 372; // for the units of a column
+const PHONE = 600; // a drawing that is narrower is as high as its units need
+const NARROWEST = 98, NARROWEST_FOR_FINGERS = 124; // of a column
 const LONG_NAMES = 56; // pixels at the left for names of inputs
 
 /** How many units of a layer are drawn: lines to more could not be told apart. */
@@ -41,6 +43,7 @@ export class NetworkDrawing {
 
   /** Draw other layers: [{units: [{name, label}], kind}], inputs first, outputs last. */
   build(columns) {
+    const focused = this.#focused();
     this.columns = columns;
     const most = mostShown(columns.length);
     this.shown = columns.map(({ units }) => (units.length > most ? most - 1 : units.length));
@@ -58,6 +61,16 @@ export class NetworkDrawing {
     this.#buildLines();
     this.size = null;
     this.#place();
+    if (focused) this.units.querySelector(focused)?.focus();
+  }
+
+  /** Where the focus is in the drawing, as a selector: it is to stay there when all is drawn anew. */
+  #focused() {
+    const element = document.activeElement;
+    if (!this.units.contains(element)) return null;
+    const { do: does, control, layer, unit } = element.dataset;
+    if (does) return `[data-do="${does}"]`;
+    return control ? `[data-control="${control}"]` : `[data-layer="${layer}"][data-unit="${unit}"]`;
   }
 
   #tilesOf(column, layer) {
@@ -96,12 +109,12 @@ export class NetworkDrawing {
   /** Where everything is, at the width there is. */
   #place() {
     if (this.columns.length === 0 || this.element.clientWidth === 0) return;
-    const wanted = this.columns.length * NARROWEST;
-    const width = Math.max(this.element.clientWidth, wanted);
+    const isPhone = this.element.clientWidth < PHONE;
+    const width = Math.max(this.element.clientWidth, this.columns.length * (isPhone ? NARROWEST_FOR_FINGERS : NARROWEST));
     const most = Math.max(...this.shown.map((count, i) => count + (this.more[i] ? 0.7 : 0)));
-    const room = Math.max(this.element.clientHeight - HEAD - 6, 240);
+    const room = isPhone ? Math.min(ROOM, most * (LARGEST + GAP)) : ROOM;
     const unit = Math.max(SMALLEST, Math.min(LARGEST, Math.floor(room / most) - GAP));
-    const height = Math.max(HEAD + most * (unit + GAP) + 4, HEAD + room);
+    const height = HEAD + Math.max(most * (unit + GAP), room) + 4;
     const size = `${width} ${height} ${unit}`;
     if (size === this.size) return;
     this.size = size;

@@ -67,6 +67,12 @@ export class Lane {
     });
   }
 
+  /** Draw the layers' controls anew: what was asked of them has not been done. */
+  rebuild() {
+    this.shape = null;
+    this.frame(new Set());
+  }
+
   /** Take in a frame. */
   frame(fresh) {
     const { net, app } = this;
@@ -114,7 +120,7 @@ export class Lane {
     setText(this.title, two ? `Network ${"AB"[place]}` : "Network");
     const metric = net.metric === "R2" ? "R²" : net.metric;
     const score = (value) => (net.metric === "R2" ? short(value) : percent(value));
-    setText(this.scores, two ? `epoch ${net.epoch}, test loss ${short(net.loss.test)}, ${metric} ${score(net.score.test)}` : "");
+    setText(this.scores, two ? `epoch ${net.epoch} in ${short(net.spent, 2)} s, test loss ${short(net.loss.test)}, ${metric} ${score(net.score.test)}` : "");
     const message = net.message ?? "";
     setText(this.message, message);
     this.message.hidden = message === "";

@@ -23,19 +23,27 @@ function notice(words, retry) {
   line.hidden = words === "";
 }
 
-function fill(app, asked) {
+/** The states that an address asks for, as the server takes them: partial ones, unchecked. */
+function statesOf(app, { changes, second }) {
+  const first = { ...changes, data: { ...app.hello.state.data, ...changes.data } };
+  if (!second) return [first];
+  const { data, network, seed } = second;
+  return [first, {
+    data: { ...first.data, ...data }, network: { ...first.network, ...network }, seed: seed ?? first.seed,
+  }];
+}
+
+/** Show what an address asks for, if the server finds that it can be. */
+async function fill(app, asked) {
   if (!asked) return;
-  const first = app.complete({
-    data: { ...app.hello.state.data, ...asked.changes.data },
-    network: asked.changes.network,
-    seed: asked.changes.seed,
-  });
-  const states = [first];
-  if (asked.second) {
-    const { data, network, seed } = asked.second;
-    states.push({ data: { ...first.data, ...data }, network: { ...first.network, ...network }, seed: seed ?? first.seed });
+  try {
+    const states = statesOf(app, asked);
+    const networks = states.map((state) => ({ state, epochs: 0 }));
+    await app.api.frame("frame", { networks, want: [] });
+    app.takeStates(states);
+  } catch (error) {
+    notice(`The address asks for what cannot be. ${error.message}`);
   }
-  app.takeStates(states);
   const { epochs, test, decided } = asked.view;
   if (epochs) app.epochsPerFrame = Math.min(Math.max(Math.round(Number(epochs)) || 1, 1), 1000);
   app.testPoints = test === true;
@@ -57,10 +65,10 @@ function tieAddress(app) {
   };
   app.on("state", write);
   app.on("view", write);
-  addEventListener("hashchange", () => {
+  addEventListener("hashchange", async () => {
     const asked = readAddress(location.hash);
-    if (takeKey(location.hash)) app.api.key = takeKey(location.hash);
-    fill(app, asked);
+    app.api.key = takeKey(location.hash);
+    await fill(app, asked);
     if (asked?.view.tab) app.openTab(asked.view.tab);
     write();
   });
@@ -75,7 +83,10 @@ function buildLanes(app) {
     byId("lanes").dataset.lanes = lanes.length;
     for (const lane of lanes) lane.frame(new Set(["train"]));
   };
-  app.on("lanes", () => app.states.length !== lanes.length && build());
+  app.on("lanes", () => {
+    if (app.states.length !== lanes.length) build();
+    else lanes.forEach((lane) => lane.rebuild());
+  });
   app.on("frame", () => lanes.forEach((lane) => lane.frame(app.fresh)));
   app.on("view-set", () => lanes.forEach((lane) => lane.repaint()));
   app.on("drawn", () => lanes.forEach((lane) => lane.pad.frame()));
@@ -137,7 +148,7 @@ async function begin() {
   }
   const app = new App(api, hello);
   app.on("notice", (words, again) => notice(words, again ? () => app.retry() : null));
-  fill(app, asked);
+  await fill(app, asked);
   buildActions(app);
   buildTransport(app);
   buildDataPanel(app);

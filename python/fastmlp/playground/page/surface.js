@@ -78,7 +78,7 @@ export class Surface {
   }
 
   show() {
-    if (!this.net.arrays?.["output"]) return;
+    if (!this.net?.arrays?.["output"]) return; // of a network that has been removed, or not yet come
     this.#paintMap();
     this.#paintDots();
     this.#axes();
