@@ -77,7 +77,7 @@ export class NetworkDrawing {
     return column.units.slice(0, this.shown[layer]).map((unit, i) => {
       const canvas = h("canvas", { "aria-hidden": "true" });
       const mark = layer > 0 ? h("i", { class: "bias" }) : null;
-      const name = layer === 0 ? h("span", { class: "unit-name" }, unit.name) : null;
+      const name = unit.name ? h("span", { class: `unit-name ${column.kind}` }, unit.name) : null;
       const button = h("button", {
         type: "button", class: `unit ${column.kind} ${column.image ? "image" : ""}`, "data-layer": layer, "data-unit": i,
         "aria-label": unit.label, title: unit.label,

@@ -55,7 +55,7 @@ export class Lane {
     return net.units.map((count, layer) => {
       const many = layer === 0 && count > MOST_INPUTS;
       const units = Array.from({ length: many ? 1 : count }, (_, i) => ({
-        name: many ? "" : layer === 0 ? featureName(net.inputs[i]) : "",
+        name: many ? "" : layer === 0 ? featureName(net.inputs[i]) : layer === last && count > 1 ? net.outputs[i] : "",
         label: many ? `${count} inputs` : unitName(net, layer, i),
       }));
       return {
