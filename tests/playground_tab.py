@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 from urllib.parse import quote
 
-PATIENCE = 20_000  # milliseconds until something that happens must have happened
+PATIENCE = 120_000  # milliseconds until something that happens must have happened
 
 
 class Tab:
@@ -30,7 +30,9 @@ class Tab:
 
     def open(self, url):
         """Go to an address, and wait for the page to have shown its first frame."""
-        self.page.goto("about:blank")  # an address that differs in its fragment alone is no new page
+        self.page.goto(
+            "about:blank"
+        )  # an address that differs in its fragment alone is no new page
         self.page.goto(url)
         self.page.wait_for_selector("body[data-ready=true]")
         self.idle()

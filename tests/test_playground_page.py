@@ -541,7 +541,9 @@ def test_a_row_of_the_data_step_by_step(tab):
     tab.page.click("[data-do=stage-all]")
     x = tab.value("window.playground.nets[0].arrays['train'][9]")
     assert float(words(tab, "[data-node='0.0']")[1].replace("−", "-")) == pytest.approx(x, rel=1e-3)
-    before = set(tab.page.locator("[data-edge]").evaluate_all("all => all.map(e => e.dataset.edge)"))
+    before = set(
+        tab.page.locator("[data-edge]").evaluate_all("all => all.map(e => e.dataset.edge)")
+    )
     tab.page.locator("[data-node='1.1']").press("Enter")
     after = set(tab.page.locator("[data-edge]").evaluate_all("all => all.map(e => e.dataset.edge)"))
     assert after == {"0.0.1", "0.1.1"} != before
@@ -576,7 +578,10 @@ def test_two_networks_side_by_side(tab):
     assert (tab.lane("epoch"), tab.lane("epoch", 1)) == ("0", "0")
     assert tab.pixels(OUTPUT) == tab.pixels(other)  # the same seed and data
     tab.change("network.learning_rate_init", 40)  # of the second, 0.1
-    assert (tab.state("network.learning_rate_init"), tab.state("network.learning_rate_init", 1)) == (0.03, 0.1)
+    assert (
+        tab.state("network.learning_rate_init"),
+        tab.state("network.learning_rate_init", 1),
+    ) == (0.03, 0.1)
     tab.train(30)
     assert tab.lane("epoch") == tab.lane("epoch", 1)
     assert tab.pixels(OUTPUT) != tab.pixels(other)
@@ -895,12 +900,25 @@ def test_each_control_is_reached_by_keys_and_has_a_name(tab):
             )
         )
     assert not {name for name in reached if "no ring" in name} - {"BODY has no ring"}
-    assert {"reset", "play", "step", "speed", "compare", "missions", "add-layer", "0"} <= reached
+    assert {
+        "reset",
+        "play",
+        "step",
+        "speed",
+        "compare",
+        "tab-missions",
+        "add-layer",
+        "0",
+    } <= reached
 
 
-@pytest.mark.parametrize("fragment", ["data.set=circle", "data.set=digits", "data.set=gauss&data.classes=6&b=1"])
+@pytest.mark.parametrize(
+    "fragment", ["data.set=circle", "data.set=digits", "data.set=gauss&data.classes=6&b=1"]
+)
 def test_phone_width(browser, server, fragment):
-    context = browser.new_context(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True
+    )
     tab = Tab(context, f"{server.url}&{fragment}")
     tab.page.tap("#step")
     tab.idle()
@@ -908,8 +926,7 @@ def test_phone_width(browser, server, fragment):
         tab.tab(name)
         assert tab.value("document.documentElement.scrollWidth") <= 360
     if "digits" not in fragment:
-        box = tab.page.locator("[data-surface]").first.bounding_box()
-        tab.page.touchscreen.tap(box["x"] + 50, box["y"] + 50)
+        tab.page.locator("[data-surface]").first.tap(position={"x": 50, "y": 50})
         tab.idle()
         assert len(tab.state("data.added")) == 1
     assert tab.errors == []
