@@ -1,6 +1,7 @@
 import faulthandler
 import os
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -51,3 +52,35 @@ def page(server):
     page = Page(server)
     yield page
     page.ask("bye")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium; tests that need it are skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    options = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser):
+    """A browser that remembers nothing of other tests."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def tab(context, server):
+    """The playground's page, which may have nothing to complain of."""
+    from tests.playground_tab import Tab
+
+    tab = Tab(context, server.url)
+    yield tab
+    assert tab.errors == []

@@ -3,6 +3,8 @@
 from contextlib import contextmanager
 from urllib.parse import quote
 
+OUTPUT = "[data-lane='0'] [data-map=output]"  # what the first network says everywhere
+POINTS = "[data-lane='0'] [data-map=points]"
 PATIENCE = 120_000  # milliseconds until something that happens must have happened
 
 
@@ -98,7 +100,7 @@ class Tab:
         return self._of_pixels(selector, "new Set(pixels).size")
 
     def colour_at(self, selector, across, down):
-        """Red, green, blue and opacity of a canvas, at a place in shares of its width and height."""
+        """Red, green, blue and opacity at a place, in shares of the width and height."""
         return self._of_pixels(
             selector,
             f"""Array.from(new Uint8Array(pixels.buffer, 4 * (Math.round({across} * width)
