@@ -4,7 +4,7 @@ from time import monotonic
 
 import pytest
 
-from fastmlp.playground import Server
+from fastmlp.playground.server import Server
 from tests.playground_tab import OUTPUT, PATIENCE, Tab, address
 
 # --- the address ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
 
-from fastmlp.playground import Server
+from fastmlp.playground.server import Server
 from fastmlp.playground.own_table import OwnTable
 from tests.playground_tab import OUTPUT, POINTS, Tab
 

@@ -40,7 +40,9 @@ export class Api {
       throw new Gone();
     }
     if (response.ok) return response;
-    const answer = await response.json().catch(() => ({ error: `The server answered ${response.status}.` }));
+    const answer = await response
+      .json()
+      .catch(() => ({ error: `The server answered ${response.status}.` }));
     throw new Refused(response.status, answer);
   }
 
@@ -74,11 +76,15 @@ export class Api {
 }
 
 const KINDS = {
-  int8: Int8Array, uint8: Uint8Array, int32: Int32Array, float32: Float32Array, float64: Float64Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int32: Int32Array,
+  float32: Float32Array,
+  float64: Float64Array,
 };
 
 /** Take a binary answer apart: the length of the header, the header, the arrays. */
-export function unpack(buffer) {
+function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   const arrays = {};

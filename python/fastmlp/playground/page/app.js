@@ -7,7 +7,8 @@ const ALWAYS = ["maps", "weights"];
 const SOMETIMES = ["curves", "confusion", "snapshots"]; // while playing: in every sixth frame
 const RARELY = ["points", "inputs"]; // as the data have changed
 const BUDGET = 150; // milliseconds of training in a frame, so that large networks stay live
-const FINE = 100, COARSE = 60; // pixels of a map, along each axis
+const FINE = 100,
+  COARSE = 60; // pixels of a map, along each axis
 const MANY_UNITS = 32; // of which maps are coarse
 
 const copy = (value) => structuredClone(value);
@@ -228,7 +229,9 @@ export class App {
   }
 
   #isDue() {
-    return this.playing || this.full || this.dirty || this.orders.some((order) => Object.keys(order).length);
+    return (
+      this.playing || this.full || this.dirty || this.orders.some((order) => Object.keys(order).length)
+    );
   }
 
   /** Have the loop run, if it does not. */
@@ -281,7 +284,13 @@ export class App {
     header.networks.forEach((said, i) => {
       if (i >= this.nets.length) return; // of a network that has been removed meanwhile
       const net = this.nets[i];
-      const structure = JSON.stringify([said.units, said.inputs, said.outputs, said.activations, said.task]);
+      const structure = JSON.stringify([
+        said.units,
+        said.inputs,
+        said.outputs,
+        said.activations,
+        said.task,
+      ]);
       net.changed = structure !== net.structure;
       if (net.changed) Object.assign(net, { arrays: {}, layers: null, confusion: null, snapshots: null });
       const before = said.reset || said.epoch === 0 ? 0 : (net.spent ?? 0);
@@ -332,7 +341,11 @@ export class App {
       await this.api.hello();
     } catch (error) {
       if (!(error instanceof Refused)) this.gone = true;
-      this.emit("notice", error.message || "The playground's server does not answer. Was it stopped?", "again");
+      this.emit(
+        "notice",
+        error.message || "The playground's server does not answer. Was it stopped?",
+        "again",
+      );
       return;
     }
     this.dirty = true;

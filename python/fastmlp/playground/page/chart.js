@@ -16,7 +16,13 @@ export class CurveChart {
     this.svg.append(this.axes, this.lines, this.cursor);
     this.readout = h("p", { class: "readout" });
     this.legend = h("p", { class: "legend" });
-    this.element = h("div", { class: "chart-box" }, this.legend, h("div", { class: "chart-area" }, this.svg), this.readout);
+    this.element = h(
+      "div",
+      { class: "chart-box" },
+      this.legend,
+      h("div", { class: "chart-area" }, this.svg),
+      this.readout,
+    );
     this.label = label;
     this.logarithmic = false;
     this.curves = [];
@@ -49,7 +55,9 @@ export class CurveChart {
   }
 
   #limits(shown) {
-    let low = Infinity, high = -Infinity, last = 10;
+    let low = Infinity,
+      high = -Infinity,
+      last = 10;
     for (const { epochs, values } of shown) {
       for (const value of values) {
         if (!Number.isFinite(value)) continue;
@@ -67,7 +75,13 @@ export class CurveChart {
     const inner = height - MARGIN.bottom;
     const values = this.logarithmic ? powers(low, high) : ticks(low, high, 5);
     const parts = values.flatMap((value) => [
-      s("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: this.y(value), y2: this.y(value) }),
+      s("line", {
+        class: "grid",
+        x1: MARGIN.left,
+        x2: width - MARGIN.right,
+        y1: this.y(value),
+        y2: this.y(value),
+      }),
       s("text", { x: MARGIN.left - 6, y: this.y(value), class: "left" }, short(value)),
     ]);
     for (const epoch of ticks(0, last, width > 320 ? 5 : 3).filter(Number.isInteger)) {
@@ -98,10 +112,16 @@ export class CurveChart {
     this.legendNames = names;
     this.legend.replaceChildren(
       ...shown.map((curve) =>
-        h("span", { class: "key" },
-          s("svg", { width: 22, height: 8, "aria-hidden": "true" },
-            s("line", { x1: 0, x2: 22, y1: 4, y2: 4, class: `curve ${curve.className}` })),
-          curve.name),
+        h(
+          "span",
+          { class: "key" },
+          s(
+            "svg",
+            { width: 22, height: 8, "aria-hidden": "true" },
+            s("line", { x1: 0, x2: 22, y1: 4, y2: 4, class: `curve ${curve.className}` }),
+          ),
+          curve.name,
+        ),
       ),
     );
   }
@@ -117,7 +137,10 @@ export class CurveChart {
     });
     const at = shown[0].epochs[nearest(shown[0].epochs, epoch)];
     set(this.cursor, {
-      x1: this.x(at), x2: this.x(at), y1: MARGIN.top, y2: MARGIN.top + this.plot.height,
+      x1: this.x(at),
+      x2: this.x(at),
+      y1: MARGIN.top,
+      y2: MARGIN.top + this.plot.height,
       visibility: "visible",
     });
     setText(this.readout, `epoch ${whole(at)}: ${parts.join(", ")}`);
@@ -142,7 +165,8 @@ function powers(low, high) {
 
 /** The place of the number next to a value, in numbers that rise. */
 function nearest(numbers, value) {
-  let low = 0, high = numbers.length - 1;
+  let low = 0,
+    high = numbers.length - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (numbers[middle] < value) low = middle + 1;

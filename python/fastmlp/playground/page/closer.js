@@ -18,13 +18,34 @@ const TABS = [
 /** Tabs as screen readers know them: arrow keys go from one to the next. */
 export function buildCloser(app) {
   const tabs = TABS.map(([name, title]) =>
-    h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, "data-tab": name, onclick: () => app.openTab(name) }, title));
+    h(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `tab-${name}`,
+        "aria-controls": `panel-${name}`,
+        "data-tab": name,
+        onclick: () => app.openTab(name),
+      },
+      title,
+    ),
+  );
   const panels = TABS.map(([name, , build]) => {
-    const panel = h("div", { role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`, hidden: true });
+    const panel = h("div", {
+      role: "tabpanel",
+      id: `panel-${name}`,
+      "aria-labelledby": `tab-${name}`,
+      hidden: true,
+    });
     const part = build(app, panel);
     return { name, panel, ...part };
   });
-  const list = h("div", { role: "tablist", "aria-label": "A closer look", onkeydown: (event) => move(event) }, tabs);
+  const list = h(
+    "div",
+    { role: "tablist", "aria-label": "A closer look", onkeydown: (event) => move(event) },
+    tabs,
+  );
   byId("closer").append(list, ...panels.map(({ panel }) => panel));
 
   app.openTab = (name) => {

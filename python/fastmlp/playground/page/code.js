@@ -23,19 +23,38 @@ export function buildCode(app, panel) {
   let text = "";
   const pre = h("pre", { tabindex: 0, "aria-label": "Python code", "data-code": "" });
   const reason = h("p", { class: "soft", hidden: true });
-  const which = radios("Library", LIBRARIES.map((name) => ({ value: name, content: name, data: { "data-library": name } })), (name) => {
-    library = name;
-    show();
-  });
+  const which = radios(
+    "Library",
+    LIBRARIES.map((name) => ({ value: name, content: name, data: { "data-library": name } })),
+    (name) => {
+      library = name;
+      show();
+    },
+  );
   which.set(library);
   const said = h("span", { class: "soft", role: "status" });
-  const copy = button("Copy as Python", async () => {
-    await copyText(text);
-    setText(said, "Copied.");
-  }, { class: "primary", "data-do": "copy-code" });
-  panel.append(h("div", { class: "fields" },
-    h("p", { class: "soft" }, "Code that makes the same data and trains the same network for as many epochs: its run gives the same weights."),
-    h("div", { class: "row" }, which.element, copy, said), reason, pre));
+  const copy = button(
+    "Copy as Python",
+    async () => {
+      await copyText(text);
+      setText(said, "Copied.");
+    },
+    { class: "primary", "data-do": "copy-code" },
+  );
+  panel.append(
+    h(
+      "div",
+      { class: "fields" },
+      h(
+        "p",
+        { class: "soft" },
+        "Code that makes the same data and trains the same network for as many epochs: its run gives the same weights.",
+      ),
+      h("div", { class: "row" }, which.element, copy, said),
+      reason,
+      pre,
+    ),
+  );
 
   async function show() {
     setText(said, "");

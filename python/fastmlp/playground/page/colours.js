@@ -5,13 +5,29 @@ import { isDark } from "./theme.js";
 const POSITIVE = [0, 114, 178]; // blue
 const NEGATIVE = [213, 94, 0]; // vermillion
 const CLASSES = [
-  NEGATIVE, POSITIVE, [0, 158, 115], [204, 121, 167], [230, 159, 0],
-  [86, 180, 233], [125, 110, 200], [150, 130, 90], [110, 110, 110], [180, 40, 90],
+  NEGATIVE,
+  POSITIVE,
+  [0, 158, 115],
+  [204, 121, 167],
+  [230, 159, 0],
+  [86, 180, 233],
+  [125, 110, 200],
+  [150, 130, 90],
+  [110, 110, 110],
+  [180, 40, 90],
 ];
 // stops of matplotlib's cividis
 const CIVIDIS = [
-  [0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115],
-  [138, 134, 120], [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56],
+  [0, 34, 78],
+  [18, 53, 112],
+  [59, 73, 108],
+  [87, 93, 109],
+  [112, 113, 115],
+  [138, 134, 120],
+  [165, 156, 116],
+  [195, 179, 105],
+  [225, 204, 85],
+  [254, 232, 56],
 ];
 
 const mix = (from, to, share) => from.map((value, i) => Math.round(value + (to[i] - value) * share));
@@ -45,7 +61,10 @@ export function signedPixels(decided = false) {
   const key = `${isDark()} ${decided}`;
   if (!tables.has(key)) {
     const value = (i) => (decided ? Math.sign(i - 127.5) * 0.75 : (i - 128) / 127);
-    tables.set(key, Uint32Array.from({ length: 256 }, (_, i) => pack(signed(value(i)))));
+    tables.set(
+      key,
+      Uint32Array.from({ length: 256 }, (_, i) => pack(signed(value(i)))),
+    );
   }
   return tables.get(key);
 }
@@ -61,7 +80,9 @@ export function sequentialPixels() {
 
 /** The pixel of class probabilities, -127 for 0 and 127 for 1: their colours mixed. */
 export function pixelOfClasses(probabilities, start, stride, count) {
-  let red = 0, green = 0, blue = 0;
+  let red = 0,
+    green = 0,
+    blue = 0;
   for (let label = 0; label < count; label++) {
     const p = (probabilities[start + label * stride] + 127) / 254;
     const colour = CLASSES[label % CLASSES.length];

@@ -17,8 +17,11 @@ function busy(input) {
 /** One of some options: [value, words] pairs, or words alone. */
 export function choice(label, options, change, attributes = {}) {
   const pairs = options.map((option) => (Array.isArray(option) ? option : [option, option]));
-  const select = h("select", { ...attributes, onchange: () => change(pairs[select.selectedIndex][0]) },
-    pairs.map(([value, words]) => h("option", { value: String(value) }, words)));
+  const select = h(
+    "select",
+    { ...attributes, onchange: () => change(pairs[select.selectedIndex][0]) },
+    pairs.map(([value, words]) => h("option", { value: String(value) }, words)),
+  );
   return {
     element: labelled(label, select),
     input: select,
@@ -28,7 +31,12 @@ export function choice(label, options, change, attributes = {}) {
 }
 
 /** A number on a slider, with its value written; `scale: "log"` for rates and penalties. */
-export function slider(label, { low, high, step = 1, scale, zero = false, format = short }, change, attributes = {}) {
+export function slider(
+  label,
+  { low, high, step = 1, scale, zero = false, format = short },
+  change,
+  attributes = {},
+) {
   const output = h("output", {});
   const logarithmic = scale === "log";
   // a logarithmic slider has ten places per decade, and 0 at its left end where 0 is allowed
@@ -68,7 +76,12 @@ export function slider(label, { low, high, step = 1, scale, zero = false, format
 /** A number that is typed. */
 export function number(label, { low, high, step = "any" }, change, attributes = {}) {
   const input = h("input", {
-    type: "number", min: low, max: high, step, inputmode: "decimal", ...attributes,
+    type: "number",
+    min: low,
+    max: high,
+    step,
+    inputmode: "decimal",
+    ...attributes,
     onchange: () => input.value !== "" && change(Number(input.value)),
   });
   return {
@@ -96,10 +109,16 @@ export function toggle(label, change, attributes = {}) {
 export function radios(label, options, change, className = "segments") {
   const name = newId("radio");
   const inputs = options.map(({ value }) =>
-    h("input", { type: "radio", name, value: String(value), onchange: () => change(value) }));
-  const element = h("fieldset", { class: className }, h("legend", {}, label),
+    h("input", { type: "radio", name, value: String(value), onchange: () => change(value) }),
+  );
+  const element = h(
+    "fieldset",
+    { class: className },
+    h("legend", {}, label),
     options.map(({ content, title, data }, i) =>
-      h("label", { title: title ?? null, ...data }, inputs[i], h("span", {}, content))));
+      h("label", { title: title ?? null, ...data }, inputs[i], h("span", {}, content)),
+    ),
+  );
   return {
     element,
     inputs,

@@ -24,23 +24,66 @@ export function buildDataPanel(app) {
     return control;
   };
   const limits = app.hello.limits;
-  const points = bound((change) => slider("Points", { low: 10, high: Math.min(limits.points ?? 2000, 2000), step: 10, format: whole }, change), "points");
-  const noise = bound((change) => slider("Noise", { low: 0, high: 1, step: 0.05, format: (v) => percent(v, 0) }, change), "noise");
-  const train = bound((change) => slider("To train on", { low: 0.1, high: 0.9, step: 0.05, format: (v) => percent(v, 0) }, change), "train");
-  const classes = bound((change) => slider("Classes", { low: 2, high: 8, format: whole }, change), "classes");
-  const seed = bound((change) => number("Seed of the data", { low: 0, high: 2 ** 31 - 1, step: 1 }, change), "seed");
-  const again = button("New sample", () => app.changeData({ seed: app.data.seed + 1 }), { id: "new-sample" });
-  const task = choice("Kind of target", [["classification", "classes"], ["regression", "values"]], (value) =>
-    app.changeData({ task: value, added: firstPoints(value) }), { "data-control": "data.task" });
+  const points = bound(
+    (change) =>
+      slider(
+        "Points",
+        { low: 10, high: Math.min(limits.points ?? 2000, 2000), step: 10, format: whole },
+        change,
+      ),
+    "points",
+  );
+  const noise = bound(
+    (change) => slider("Noise", { low: 0, high: 1, step: 0.05, format: (v) => percent(v, 0) }, change),
+    "noise",
+  );
+  const train = bound(
+    (change) =>
+      slider("To train on", { low: 0.1, high: 0.9, step: 0.05, format: (v) => percent(v, 0) }, change),
+    "train",
+  );
+  const classes = bound(
+    (change) => slider("Classes", { low: 2, high: 8, format: whole }, change),
+    "classes",
+  );
+  const seed = bound(
+    (change) => number("Seed of the data", { low: 0, high: 2 ** 31 - 1, step: 1 }, change),
+    "seed",
+  );
+  const again = button("New sample", () => app.changeData({ seed: app.data.seed + 1 }), {
+    id: "new-sample",
+  });
+  const task = choice(
+    "Kind of target",
+    [
+      ["classification", "classes"],
+      ["regression", "values"],
+    ],
+    (value) => app.changeData({ task: value, added: firstPoints(value) }),
+    { "data-control": "data.task" },
+  );
   const plane = planeOf(app);
   const features = featuresOf(app);
   const adding = addingOf(app);
   const describe = h("p", { class: "soft", id: "data-text" });
   const more = h("details", {}, h("summary", {}, "Seed"), h("div", { class: "fields" }, seed.element));
   byId("data").append(
-    h("div", { class: "fields" },
-      setsOf(app), describe, task.element, classes.element, points.element, noise.element, train.element,
-      again, plane.element, features.element, adding.element, more),
+    h(
+      "div",
+      { class: "fields" },
+      setsOf(app),
+      describe,
+      task.element,
+      classes.element,
+      points.element,
+      noise.element,
+      train.element,
+      again,
+      plane.element,
+      features.element,
+      adding.element,
+      more,
+    ),
   );
   const show = () => {
     for (const refresh of controls) refresh();
@@ -113,7 +156,16 @@ function choose(app, name) {
 }
 
 /** Where there are no points but added ones: something to begin with. */
-const firstPoints = (task) => (task === "regression" ? [[-3, 0, -0.5], [3, 0, 0.5]] : [[-3, 0, 0], [3, 0, 1]]);
+const firstPoints = (task) =>
+  task === "regression"
+    ? [
+        [-3, 0, -0.5],
+        [3, 0, 0.5],
+      ]
+    : [
+        [-3, 0, 0],
+        [3, 0, 1],
+      ];
 
 const fieldsOf = (defaults, named) =>
   Object.fromEntries(Object.keys(named ?? {}).map((name) => [name, defaults[name]]));
@@ -133,7 +185,9 @@ function pictureOf(set) {
   };
   paint();
   onTheme(paint);
-  return set.preview.length ? canvas : h("span", { class: "glyph", "aria-hidden": "true" }, GLYPHS[set.name] ?? "");
+  return set.preview.length
+    ? canvas
+    : h("span", { class: "glyph", "aria-hidden": "true" }, GLYPHS[set.name] ?? "");
 }
 
 const GLYPHS = { digits: "0–9", table: "▦", points: "+" };
@@ -142,13 +196,20 @@ const GLYPHS = { digits: "0–9", table: "▦", points: "+" };
 function planeOf(app) {
   const columns = app.hello.table?.columns ?? [];
   const names = columns.map((column, i) => [i, column.name]);
-  const change = (axis) => (value) => app.changeData({ plane: app.data.plane.map((old, i) => (i === axis ? value : old)) });
+  const change = (axis) => (value) =>
+    app.changeData({ plane: app.data.plane.map((old, i) => (i === axis ? value : old)) });
   const axes = [
     choice("Across", names, change(0), { "data-control": "data.plane.0" }),
     choice("Up", names, change(1), { "data-control": "data.plane.1" }),
   ];
-  const element = h("div", { class: "fields" }, axes.map((axis) => axis.element),
-    columns.length > 2 ? h("p", { class: "soft" }, "The picture shows these two columns, the others at their middle.") : null);
+  const element = h(
+    "div",
+    { class: "fields" },
+    axes.map((axis) => axis.element),
+    columns.length > 2
+      ? h("p", { class: "soft" }, "The picture shows these two columns, the others at their middle.")
+      : null,
+  );
   return {
     element,
     show() {
@@ -161,13 +222,27 @@ function planeOf(app) {
 /** Which functions of x and y the network is given. */
 function featuresOf(app) {
   const boxes = app.hello.data.features.map((name) => {
-    const input = h("input", { type: "checkbox", "data-feature": name, onchange: () => change(name, input.checked) });
+    const input = h("input", {
+      type: "checkbox",
+      "data-feature": name,
+      onchange: () => change(name, input.checked),
+    });
     return { name, input, element: h("label", { class: "chip" }, input, h("span", {}, featureName(name))) };
   });
-  const element = h("fieldset", { class: "features" }, h("legend", {}, "Inputs of the network"),
-    h("div", { class: "chips" }, boxes.map((box) => box.element)));
+  const element = h(
+    "fieldset",
+    { class: "features" },
+    h("legend", {}, "Inputs of the network"),
+    h(
+      "div",
+      { class: "chips" },
+      boxes.map((box) => box.element),
+    ),
+  );
   function change(name, yes) {
-    const chosen = app.hello.data.features.filter((f) => (f === name ? yes : app.data.features.includes(f)));
+    const chosen = app.hello.data.features.filter((f) =>
+      f === name ? yes : app.data.features.includes(f),
+    );
     if (chosen.length > 0) app.changeData({ features: chosen });
     else show(); // a network has at least one input
   }
@@ -181,14 +256,18 @@ function featuresOf(app) {
 /** What a click on the picture adds. */
 function addingOf(app) {
   const element = h("div", { class: "adding fields" });
-  const clear = button("Remove added points", () => app.changeData({ added: app.data.set === "points" ? firstPoints(app.data.task) : [] }), { id: "clear-added", class: "quiet" });
+  const clear = button(
+    "Remove added points",
+    () => app.changeData({ added: app.data.set === "points" ? firstPoints(app.data.task) : [] }),
+    { id: "clear-added", class: "quiet" },
+  );
   let built = "";
   app.brush = 1;
   function show() {
     const curve = FUNCTIONS.includes(app.data.set) && !app.data.features.includes("y"); // a click says the value
     element.hidden = !app.isPlane;
     element.classList.toggle("no-brush", curve);
-    const count = app.task() === "classification" ? app.nets[0].classes?.length ?? app.data.classes : 0;
+    const count = app.task() === "classification" ? (app.nets[0].classes?.length ?? app.data.classes) : 0;
     const key = `${app.task()} ${count}`;
     if (key !== built) {
       built = key;
@@ -203,7 +282,11 @@ function addingOf(app) {
 function brushOf(app, classes) {
   if (classes === 0) {
     app.brush = 0.5;
-    const value = slider("A click adds a point of", { low: -1, high: 1, step: 0.1, format: (v) => short(v, 2) }, (v) => (app.brush = v));
+    const value = slider(
+      "A click adds a point of",
+      { low: -1, high: 1, step: 0.1, format: (v) => short(v, 2) },
+      (v) => (app.brush = v),
+    );
     value.set(app.brush);
     value.element.dataset.control = "brush";
     return value.element;
@@ -216,8 +299,16 @@ function brushOf(app, classes) {
     content: [h("i", { class: "dot", "data-class": label }), String(label)],
     data: { "data-brush": label },
   }));
-  const group = radios("A click on the picture adds a point of class", options, (label) => (app.brush = label), "brushes");
-  const paint = () => group.element.querySelectorAll(".dot").forEach((dot) => (dot.style.background = css(ofClass(Number(dot.dataset.class)))));
+  const group = radios(
+    "A click on the picture adds a point of class",
+    options,
+    (label) => (app.brush = label),
+    "brushes",
+  );
+  const paint = () =>
+    group.element
+      .querySelectorAll(".dot")
+      .forEach((dot) => (dot.style.background = css(ofClass(Number(dot.dataset.class)))));
   paint();
   group.set(app.brush);
   return group.element;

@@ -5,10 +5,12 @@ import { short } from "./numbers.js";
 
 const HEAD = 56; // pixels above the units, for what a layer's controls need
 const GAP = 7;
-const LARGEST = 48, SMALLEST = 20; // pixels of a unit
+const LARGEST = 48,
+  SMALLEST = 20; // pixels of a unit
 const ROOM = 372; // for the units of a column
 const PHONE = 600; // a drawing that is narrower is as high as its units need
-const NARROWEST = 98, NARROWEST_FOR_FINGERS = 124; // of a column
+const NARROWEST = 98,
+  NARROWEST_FOR_FINGERS = 124; // of a column
 const LONG_NAMES = 56; // pixels at the left for names of inputs
 
 /** How many units of a layer are drawn: lines to more could not be told apart. */
@@ -78,15 +80,25 @@ export class NetworkDrawing {
       const canvas = h("canvas", { "aria-hidden": "true" });
       const mark = layer > 0 ? h("i", { class: "bias" }) : null;
       const name = unit.name ? h("span", { class: `unit-name ${column.kind}` }, unit.name) : null;
-      const button = h("button", {
-        type: "button", class: `unit ${column.kind} ${column.image ? "image" : ""}`, "data-layer": layer, "data-unit": i,
-        "aria-label": unit.label, title: unit.label,
-        onclick: () => this.on.unit(layer, i, button),
-        onpointerenter: () => this.on.look(layer, i),
-        onpointerleave: () => this.on.lookAway(),
-        onfocus: () => button.matches(":focus-visible") && this.on.look(layer, i),
-        onblur: () => this.on.lookAway(),
-      }, canvas, mark, name);
+      const button = h(
+        "button",
+        {
+          type: "button",
+          class: `unit ${column.kind} ${column.image ? "image" : ""}`,
+          "data-layer": layer,
+          "data-unit": i,
+          "aria-label": unit.label,
+          title: unit.label,
+          onclick: () => this.on.unit(layer, i, button),
+          onpointerenter: () => this.on.look(layer, i),
+          onpointerleave: () => this.on.lookAway(),
+          onfocus: () => button.matches(":focus-visible") && this.on.look(layer, i),
+          onblur: () => this.on.lookAway(),
+        },
+        canvas,
+        mark,
+        name,
+      );
       return { button, canvas, mark };
     });
   }
@@ -110,7 +122,10 @@ export class NetworkDrawing {
   #place() {
     if (this.columns.length === 0 || this.element.clientWidth === 0) return;
     const isPhone = this.element.clientWidth < PHONE;
-    const width = Math.max(this.element.clientWidth, this.columns.length * (isPhone ? NARROWEST_FOR_FINGERS : NARROWEST));
+    const width = Math.max(
+      this.element.clientWidth,
+      this.columns.length * (isPhone ? NARROWEST_FOR_FINGERS : NARROWEST),
+    );
     const most = Math.max(...this.shown.map((count, i) => count + (this.more[i] ? 0.7 : 0)));
     const room = isPhone ? Math.min(ROOM, most * (LARGEST + GAP)) : ROOM;
     const unit = Math.max(SMALLEST, Math.min(LARGEST, Math.floor(room / most) - GAP));
@@ -142,8 +157,10 @@ export class NetworkDrawing {
       }
     });
     for (const { layer, from, to, line, hit } of this.edges) {
-      const x1 = middle(layer - 1) + unit / 2 + 1, y1 = at(layer - 1, from) + unit / 2;
-      const x2 = middle(layer) - unit / 2 - 1, y2 = at(layer, to) + unit / 2;
+      const x1 = middle(layer - 1) + unit / 2 + 1,
+        y1 = at(layer - 1, from) + unit / 2;
+      const x2 = middle(layer) - unit / 2 - 1,
+        y2 = at(layer, to) + unit / 2;
       const bend = (x2 - x1) / 2;
       const d = `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
       line.setAttribute("d", d);

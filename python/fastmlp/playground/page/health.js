@@ -4,19 +4,43 @@ import { button } from "./controls.js";
 import { h, set, setText } from "./dom.js";
 import { percent, short } from "./numbers.js";
 
-const LOWEST = -8, HIGHEST = 2; // powers of 10 of the bars of gradients
+const LOWEST = -8,
+  HIGHEST = 2; // powers of 10 of the bars of gradients
 
 export function buildHealth(app, panel) {
   const body = h("tbody", {});
-  const table = h("table", { class: "layers" },
+  const table = h(
+    "table",
+    { class: "layers" },
     h("caption", {}, "Over the training points, as the weights are now"),
-    h("thead", {}, h("tr", {}, ["layer", "norm of the gradient", "", "dead units", "saturated units"].map((words) => h("th", { scope: "col" }, words)))),
-    body);
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        ["layer", "norm of the gradient", "", "dead units", "saturated units"].map((words) =>
+          h("th", { scope: "col" }, words),
+        ),
+      ),
+    ),
+    body,
+  );
   const ask = button("Diagnose", () => diagnose(), { class: "primary", "data-do": "diagnose" });
   const findings = h("div", { class: "findings", "aria-live": "polite" });
-  panel.append(h("div", { class: "health" }, h("div", { class: "scrolls" }, table),
-    h("div", { class: "fields" },
-      h("div", { class: "row spread" }, h("h3", {}, "What keeps it from learning?"), ask), findings)));
+  panel.append(
+    h(
+      "div",
+      { class: "health" },
+      h("div", { class: "scrolls" }, table),
+      h(
+        "div",
+        { class: "fields" },
+        h("div", { class: "row spread" }, h("h3", {}, "What keeps it from learning?"), ask),
+        findings,
+      ),
+    ),
+  );
 
   function show() {
     const net = app.nets[app.selected];
@@ -29,12 +53,25 @@ export function buildHealth(app, panel) {
       };
       return {
         name: last ? "output" : `${i + 1}, ${net.activations[i].replaceAll("_", " ")}`,
-        gradient: layer.gradient, width: bar(layer.gradient ?? 0), dead: layer.dead, saturated: layer.saturated,
+        gradient: layer.gradient,
+        width: bar(layer.gradient ?? 0),
+        dead: layer.dead,
+        saturated: layer.saturated,
       };
     });
     while (body.rows.length > rows.length) body.lastChild.remove();
     while (body.rows.length < rows.length) {
-      body.append(h("tr", {}, h("th", { scope: "row" }), h("td", { class: "num" }), h("td", { class: "bar-cell" }, h("i", {})), h("td", { class: "num" }), h("td", { class: "num" })));
+      body.append(
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }),
+          h("td", { class: "num" }),
+          h("td", { class: "bar-cell" }, h("i", {})),
+          h("td", { class: "num" }),
+          h("td", { class: "num" }),
+        ),
+      );
     }
     rows.forEach(({ name, gradient, width, dead, saturated }, i) => {
       const { cells } = body.rows[i];
@@ -43,7 +80,11 @@ export function buildHealth(app, panel) {
       cells[2].firstChild.style.width = `${100 * width}%`;
       setText(cells[3], percent(dead, 0));
       setText(cells[4], percent(saturated, 0));
-      set(body.rows[i], { "data-dead": dead ?? "", "data-gradient": gradient ?? "", "data-saturated": saturated ?? "" });
+      set(body.rows[i], {
+        "data-dead": dead ?? "",
+        "data-gradient": gradient ?? "",
+        "data-saturated": saturated ?? "",
+      });
       cells[3].classList.toggle("ill", dead >= 0.5);
       cells[4].classList.toggle("ill", saturated >= 0.5);
     });
@@ -54,7 +95,11 @@ export function buildHealth(app, panel) {
     ask.disabled = true;
     try {
       const { findings: found } = await app.api.ask("diagnose", { network: app.selected });
-      findings.replaceChildren(...(found.length ? found.map(findingOf) : [h("p", { class: "well" }, "Nothing found: this network learns.")]));
+      findings.replaceChildren(
+        ...(found.length
+          ? found.map(findingOf)
+          : [h("p", { class: "well" }, "Nothing found: this network learns.")]),
+      );
       findings.dataset.found = found.length;
     } catch (error) {
       app.emit("notice", error.message);
@@ -64,11 +109,15 @@ export function buildHealth(app, panel) {
   }
 
   const findingOf = (finding) =>
-    h("article", { class: "finding", "data-kind": finding.kind },
-      h("h4", {}, finding.kind), h("p", {}, finding.text),
+    h(
+      "article",
+      { class: "finding", "data-kind": finding.kind },
+      h("h4", {}, finding.kind),
+      h("p", {}, finding.text),
       finding.state
         ? button(`Apply the cure: ${finding.remedy_text}`, () => cure(finding), { "data-do": "cure" })
-        : h("p", { class: "soft" }, `Remedy: ${finding.remedy_text}`));
+        : h("p", { class: "soft" }, `Remedy: ${finding.remedy_text}`),
+    );
 
   function cure(finding) {
     app.takeStates(app.states.map((state, i) => (i === app.selected ? finding.state : state)));

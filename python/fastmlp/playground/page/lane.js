@@ -31,10 +31,18 @@ export class Lane {
     this.message = h("p", { class: "lane-message", role: "status" });
     const add = button("+ Layer", () => addLayer(app, place), { class: "quiet", "data-do": "add-layer" });
     this.view = h("div", { class: "lane-view" }, this.surface.element, this.pad.element);
-    this.element = h("section", { class: "card lane", "data-lane": place, "aria-label": "Network" },
-      h("div", { class: "lane-net" },
-        h("div", { class: "row spread lane-head" }, this.title, this.scores, add), this.drawing.element, this.message),
-      this.view);
+    this.element = h(
+      "section",
+      { class: "card lane", "data-lane": place, "aria-label": "Network" },
+      h(
+        "div",
+        { class: "lane-net" },
+        h("div", { class: "row spread lane-head" }, this.title, this.scores, add),
+        this.drawing.element,
+        this.message,
+      ),
+      this.view,
+    );
   }
 
   get net() {
@@ -44,7 +52,8 @@ export class Lane {
   #head(layer) {
     const last = this.net.units.length - 1;
     if (layer === 0) return h("span", { class: "soft" }, this.net.units[0] > 1 ? "inputs" : "input");
-    if (layer === last) return h("span", { class: "soft" }, this.net.units[last] > 1 ? "outputs" : "output");
+    if (layer === last)
+      return h("span", { class: "soft" }, this.net.units[last] > 1 ? "outputs" : "output");
     return layerHead(this.app, this.place, layer - 1);
   }
 
@@ -55,7 +64,13 @@ export class Lane {
     return net.units.map((count, layer) => {
       const many = layer === 0 && count > MOST_INPUTS;
       const units = Array.from({ length: many ? 1 : count }, (_, i) => ({
-        name: many ? "" : layer === 0 ? featureName(net.inputs[i]) : layer === last && count > 1 ? net.outputs[i] : "",
+        name: many
+          ? ""
+          : layer === 0
+            ? featureName(net.inputs[i])
+            : layer === last && count > 1
+              ? net.outputs[i]
+              : "",
         label: many ? `${count} inputs` : unitName(net, layer, i),
       }));
       return {
@@ -108,7 +123,8 @@ export class Lane {
       tiles.forEach(({ canvas }, unit) => {
         const map = unitMap(net, layer, unit);
         if (map) paintSigned(canvas, map.pixels, map.size, map.size);
-        else if (app.isDigits && layer === 1) paintNumbers(canvas, columnOf(net.arrays["weights.0"], unit), 8, 8);
+        else if (app.isDigits && layer === 1)
+          paintNumbers(canvas, columnOf(net.arrays["weights.0"], unit), 8, 8);
         else if (app.isDigits) this.pad.paintUnit(canvas, layer, unit);
       }),
     );
@@ -120,14 +136,21 @@ export class Lane {
     setText(this.title, two ? `Network ${"AB"[place]}` : "Network");
     const metric = net.metric === "R2" ? "R²" : net.metric;
     const score = (value) => (net.metric === "R2" ? short(value) : percent(value));
-    setText(this.scores, two ? `epoch ${net.epoch} in ${short(net.spent, 2)} s, test loss ${short(net.loss.test)}, ${metric} ${score(net.score.test)}` : "");
+    const pace = `epoch ${net.epoch} in ${short(net.spent, 2)} s`;
+    const test = `test loss ${short(net.loss.test)}, ${metric} ${score(net.score.test)}`;
+    setText(this.scores, two ? `${pace}, ${test}` : "");
     const message = net.message ?? "";
     setText(this.message, message);
     this.message.hidden = message === "";
     set(this.element, {
-      "data-epoch": net.epoch, "data-loss": net.loss.train ?? "", "data-test-loss": net.loss.test ?? "",
-      "data-score": net.score.train ?? "", "data-test-score": net.score.test ?? "", "data-ended": net.ended ?? "",
-      "data-units": net.units.join(","), "data-selected": app.selected === place,
+      "data-epoch": net.epoch,
+      "data-loss": net.loss.train ?? "",
+      "data-test-loss": net.loss.test ?? "",
+      "data-score": net.score.train ?? "",
+      "data-test-score": net.score.test ?? "",
+      "data-ended": net.ended ?? "",
+      "data-units": net.units.join(","),
+      "data-selected": app.selected === place,
     });
   }
 

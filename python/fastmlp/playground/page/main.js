@@ -17,9 +17,15 @@ import { buildTransport } from "./transport.js";
 /** One line above all else; `again`: with a button that asks the server once more. */
 function notice(words, retry) {
   const line = byId("notice");
-  line.replaceChildren(h("span", {}, words),
-    h("span", { class: "row" }, retry ? button("Try again", retry, { "data-do": "retry" }) : null,
-      button("Dismiss", () => notice(""), { class: "quiet" })));
+  line.replaceChildren(
+    h("span", {}, words),
+    h(
+      "span",
+      { class: "row" },
+      retry ? button("Try again", retry, { "data-do": "retry" }) : null,
+      button("Dismiss", () => notice(""), { class: "quiet" }),
+    ),
+  );
   line.hidden = words === "";
 }
 
@@ -28,9 +34,14 @@ function statesOf(app, { changes, second }) {
   const first = { ...changes, data: { ...app.hello.state.data, ...changes.data } };
   if (!second) return [first];
   const { data, network, seed } = second;
-  return [first, {
-    data: { ...first.data, ...data }, network: { ...first.network, ...network }, seed: seed ?? first.seed,
-  }];
+  return [
+    first,
+    {
+      data: { ...first.data, ...data },
+      network: { ...first.network, ...network },
+      seed: seed ?? first.seed,
+    },
+  ];
 }
 
 /** Show what an address asks for, if the server finds that it can be. */
@@ -107,12 +118,21 @@ function buildActions(app) {
   show();
   byId("top-actions").append(
     compare,
-    button("Copy link", async () => {
-      await copyLink();
-      setText(said, "The address was copied.");
-    }, { class: "quiet", "data-do": "copy-link" }),
+    button(
+      "Copy link",
+      async () => {
+        await copyLink();
+        setText(said, "The address was copied.");
+      },
+      { class: "quiet", "data-do": "copy-link" },
+    ),
     button("Save model", () => saveModel(app), { class: "quiet", "data-do": "save" }),
-    button("◐", toggleTheme, { class: "quiet icon", "data-do": "theme", "aria-label": "Light or dark", title: "Light or dark" }),
+    button("◐", toggleTheme, {
+      class: "quiet icon",
+      "data-do": "theme",
+      "aria-label": "Light or dark",
+      title: "Light or dark",
+    }),
   );
 }
 
@@ -129,7 +149,11 @@ function tieVoice(app) {
   app.on("playing", () => {
     const net = app.nets[app.selected];
     if (app.playing) setText(byId("live"), "Training.");
-    else if (net.loss) setText(byId("live"), `Paused at epoch ${net.epoch}, test loss ${net.loss.test?.toPrecision(3) ?? "unknown"}.`);
+    else if (net.loss)
+      setText(
+        byId("live"),
+        `Paused at epoch ${net.epoch}, test loss ${net.loss.test?.toPrecision(3) ?? "unknown"}.`,
+      );
   });
 }
 
@@ -140,9 +164,10 @@ async function begin() {
   try {
     hello = await api.hello();
   } catch (error) {
-    const words = error instanceof Gone
-      ? "The playground's server does not answer. Start it with: python -m fastmlp playground"
-      : `${error.message} Open the address that the command printed: it holds the key.`;
+    const words =
+      error instanceof Gone
+        ? "The playground's server does not answer. Start it with: python -m fastmlp playground"
+        : `${error.message} Open the address that the command printed: it holds the key.`;
     notice(words, () => location.reload());
     return;
   }

@@ -41,7 +41,12 @@ export function paintSequential(canvas, numbers, width, height) {
 /** Paint numbers of both signs, the largest in full colour. */
 export function paintNumbers(canvas, numbers, width, height) {
   const largest = numbers.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-300);
-  paintSigned(canvas, Int8Array.from(numbers, (value) => Math.round((127 * value) / largest)), width, height);
+  paintSigned(
+    canvas,
+    Int8Array.from(numbers, (value) => Math.round((127 * value) / largest)),
+    width,
+    height,
+  );
 }
 
 /** Paint class probabilities (classes, height, width), -127 for 0 and 127 for 1; `decided`: the likeliest alone. */

@@ -12,8 +12,13 @@ export function buildMissions(app, panel) {
   let asking = false;
   const items = missions.map((mission) => {
     const mark = h("i", { class: "mark", "aria-hidden": "true" });
-    const item = h("button", { type: "button", class: "mission", "data-mission": mission.id, onclick: () => show(mission) },
-      mark, h("span", {}, mission.title), h("span", { class: "sr-only" }));
+    const item = h(
+      "button",
+      { type: "button", class: "mission", "data-mission": mission.id, onclick: () => show(mission) },
+      mark,
+      h("span", {}, mission.title),
+      h("span", { class: "sr-only" }),
+    );
     return { mission, item };
   });
   const title = h("h3", {});
@@ -23,8 +28,27 @@ export function buildMissions(app, panel) {
   const test = button("Check", () => check(true), { "data-do": "check-mission" });
   const verdict = h("p", { class: "verdict", role: "status", "data-verdict": "" });
   const checks = h("ul", { class: "checks" });
-  const story = h("div", { class: "story fields" }, title, text, h("div", { class: "row" }, begin, test, verdict), checks, hint);
-  panel.append(h("div", { class: "missions" }, h("ul", {}, items.map(({ item }) => h("li", {}, item))), story));
+  const story = h(
+    "div",
+    { class: "story fields" },
+    title,
+    text,
+    h("div", { class: "row" }, begin, test, verdict),
+    checks,
+    hint,
+  );
+  panel.append(
+    h(
+      "div",
+      { class: "missions" },
+      h(
+        "ul",
+        {},
+        items.map(({ item }) => h("li", {}, item)),
+      ),
+      story,
+    ),
+  );
 
   function show(mission) {
     current = mission;
@@ -60,9 +84,17 @@ export function buildMissions(app, panel) {
       const answer = await app.api.ask("mission", { id });
       if (current.id !== id) return;
       if (answer.done) finish(id);
-      checks.replaceChildren(...answer.checks.map((check) =>
-        h("li", { class: check.done ? "done" : null }, h("i", { class: "mark", "aria-hidden": "true" }), h("span", {}, check.text),
-          h("span", { class: "sr-only" }, check.done ? "(done)" : "(open)"))));
+      checks.replaceChildren(
+        ...answer.checks.map((check) =>
+          h(
+            "li",
+            { class: check.done ? "done" : null },
+            h("i", { class: "mark", "aria-hidden": "true" }),
+            h("span", {}, check.text),
+            h("span", { class: "sr-only" }, check.done ? "(done)" : "(open)"),
+          ),
+        ),
+      );
       if (loud || answer.done) say(answer.done, answer.done ? "Done!" : "Not yet.");
     } catch (error) {
       app.emit("notice", error.message);

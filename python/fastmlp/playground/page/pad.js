@@ -22,7 +22,12 @@ export class Pad {
     this.place = place;
     this.answer = null;
     this.canvas = h("canvas", {
-      class: "pad", width: SIDE, height: SIDE, tabindex: 0, role: "img", "data-pad": place,
+      class: "pad",
+      width: SIDE,
+      height: SIDE,
+      tabindex: 0,
+      role: "img",
+      "data-pad": place,
       "aria-label": "Pad to draw a digit on; or type a digit",
       onpointerdown: (event) => this.#start(event),
       onpointermove: (event) => this.#move(event),
@@ -30,27 +35,78 @@ export class Pad {
       onpointercancel: () => this.#end(),
       onkeydown: (event) => this.#type(event),
     });
-    this.small = h("canvas", { class: "pixels", width: 8, height: 8, role: "img", "aria-label": "The digit in 8 by 8 pixels" });
+    this.small = h("canvas", {
+      class: "pixels",
+      width: 8,
+      height: 8,
+      role: "img",
+      "aria-label": "The digit in 8 by 8 pixels",
+    });
     this.bars = Array.from({ length: 10 }, (_, digit) => {
       const fill = h("i", {});
       const value = h("span", { class: "num" });
-      return { fill, value, element: h("li", { "data-digit": digit }, h("b", {}, String(digit)), h("span", { class: "track" }, fill), value) };
+      return {
+        fill,
+        value,
+        element: h(
+          "li",
+          { "data-digit": digit },
+          h("b", {}, String(digit)),
+          h("span", { class: "track" }, fill),
+          value,
+        ),
+      };
     });
     this.verdict = h("p", { class: "verdict", "aria-live": "polite" });
     this.saw = h("ol", { class: "saw" });
     this.sawTitle = h("h3", { hidden: true }, "What the most active units of layer 1 saw");
     this.label = 0;
-    const label = choice("It is a", Array.from({ length: 10 }, (_, digit) => digit), (digit) => (this.label = digit), { "data-control": "pad-label" });
-    this.teach = h("div", { class: "row teach", hidden: true }, label.element,
-      button("Add it to the training data", () => this.#add(), { "data-do": "teach" }));
-    this.element = h("div", { class: "pad-box" },
+    const label = choice(
+      "It is a",
+      Array.from({ length: 10 }, (_, digit) => digit),
+      (digit) => (this.label = digit),
+      { "data-control": "pad-label" },
+    );
+    this.teach = h(
+      "div",
+      { class: "row teach", hidden: true },
+      label.element,
+      button("Add it to the training data", () => this.#add(), { "data-do": "teach" }),
+    );
+    this.element = h(
+      "div",
+      { class: "pad-box" },
       h("p", { class: "caption" }, "Draw a digit from 0 to 9"),
-      h("div", { class: "pad-row" },
-        h("div", { class: "pad-left" }, this.canvas,
-          h("div", { class: "row spread" }, button("Clear", () => this.#clear(), { "data-do": "clear" }),
-            h("span", { class: "row" }, h("small", { class: "soft" }, "as the network sees it"), this.small))),
-        h("ol", { class: "bars", "aria-label": "Probabilities" }, this.bars.map((bar) => bar.element))),
-      this.verdict, this.sawTitle, this.saw, this.teach);
+      h(
+        "div",
+        { class: "pad-row" },
+        h(
+          "div",
+          { class: "pad-left" },
+          this.canvas,
+          h(
+            "div",
+            { class: "row spread" },
+            button("Clear", () => this.#clear(), { "data-do": "clear" }),
+            h(
+              "span",
+              { class: "row" },
+              h("small", { class: "soft" }, "as the network sees it"),
+              this.small,
+            ),
+          ),
+        ),
+        h(
+          "ol",
+          { class: "bars", "aria-label": "Probabilities" },
+          this.bars.map((bar) => bar.element),
+        ),
+      ),
+      this.verdict,
+      this.sawTitle,
+      this.saw,
+      this.teach,
+    );
   }
 
   get net() {
@@ -61,7 +117,10 @@ export class Pad {
 
   #point(event) {
     const box = this.canvas.getBoundingClientRect();
-    return [((event.clientX - box.left) / box.width) * SIDE, ((event.clientY - box.top) / box.height) * SIDE];
+    return [
+      ((event.clientX - box.left) / box.width) * SIDE,
+      ((event.clientY - box.top) / box.height) * SIDE,
+    ];
   }
 
   #start(event) {
@@ -97,7 +156,12 @@ export class Pad {
     } else if (/^[0-9]$/.test(event.key)) {
       const context = drawing.canvas.getContext("2d");
       context.clearRect(0, 0, SIDE, SIDE);
-      Object.assign(context, { font: "190px sans-serif", textAlign: "center", textBaseline: "middle", fillStyle: "#000" });
+      Object.assign(context, {
+        font: "190px sans-serif",
+        textAlign: "center",
+        textBaseline: "middle",
+        fillStyle: "#000",
+      });
       context.fillText(event.key, SIDE / 2, SIDE / 2 + 10);
       this.#drawn();
     }
@@ -154,7 +218,10 @@ export class Pad {
 
   #show() {
     const { answer } = this;
-    set(this.element, { "data-answers": Number(this.element.dataset.answers ?? 0) + 1, "data-predicted": answer ? answer.predicted : "" });
+    set(this.element, {
+      "data-answers": Number(this.element.dataset.answers ?? 0) + 1,
+      "data-predicted": answer ? answer.predicted : "",
+    });
     this.bars.forEach(({ fill, value, element }, digit) => {
       const p = answer?.probabilities[digit] ?? 0;
       fill.style.width = `${100 * p}%`;
@@ -180,8 +247,15 @@ export class Pad {
     const order = seen.map((_, unit) => unit).sort((a, b) => Math.abs(seen[b]) - Math.abs(seen[a]));
     for (const unit of order.slice(0, MOST_UNITS)) {
       const canvas = h("canvas", { "aria-hidden": "true" });
-      paintNumbers(canvas, columnOf(weights, unit).map((weight, i) => weight * pixels[i]), 8, 8);
-      this.saw.append(h("li", { title: `Unit ${unit + 1}` }, canvas, h("span", { class: "num" }, short(seen[unit], 2))));
+      paintNumbers(
+        canvas,
+        columnOf(weights, unit).map((weight, i) => weight * pixels[i]),
+        8,
+        8,
+      );
+      this.saw.append(
+        h("li", { title: `Unit ${unit + 1}` }, canvas, h("span", { class: "num" }, short(seen[unit], 2))),
+      );
     }
   }
 

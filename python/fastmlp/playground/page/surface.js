@@ -22,14 +22,33 @@ export class Surface {
     this.up = s("svg", { class: "axis up", "aria-hidden": "true" });
     this.caption = h("p", { class: "caption" });
     this.legend = h("div", { class: "scale" });
-    this.square = h("div", {
-      class: "square", role: "img", tabindex: 0, "data-surface": place,
-      onclick: (event) => this.#add(event),
-      onkeydown: (event) => this.#moveByKey(event),
-    }, this.map, this.dots, h("i", { class: "crosshair", hidden: true }));
-    this.element = h("div", { class: "surface" }, this.caption,
-      h("div", { class: "framed" }, this.up, this.square, this.across), this.legend,
-      h("div", { class: "row options" }, this.#option("Test points", "testPoints"), this.#option("Decisions only", "decided")));
+    this.square = h(
+      "div",
+      {
+        class: "square",
+        role: "img",
+        tabindex: 0,
+        "data-surface": place,
+        onclick: (event) => this.#add(event),
+        onkeydown: (event) => this.#moveByKey(event),
+      },
+      this.map,
+      this.dots,
+      h("i", { class: "crosshair", hidden: true }),
+    );
+    this.element = h(
+      "div",
+      { class: "surface" },
+      this.caption,
+      h("div", { class: "framed" }, this.up, this.square, this.across),
+      this.legend,
+      h(
+        "div",
+        { class: "row options" },
+        this.#option("Test points", "testPoints"),
+        this.#option("Decisions only", "decided"),
+      ),
+    );
     this.decisions = this.element.querySelector("[data-control='view.decided']").parentElement;
     this.looked = null; // the unit whose map is shown in place of the output
     this.cursor = null; // where the keys have moved the crosshair, in shares of the picture
@@ -44,11 +63,15 @@ export class Surface {
   /** What is shown in the pictures of all networks. */
   #option(words, field) {
     const { app } = this;
-    const box = toggle(words, (yes) => {
-      app[field] = yes;
-      app.emit("view");
-      app.emit("view-set");
-    }, { "data-control": `view.${field}` });
+    const box = toggle(
+      words,
+      (yes) => {
+        app[field] = yes;
+        app.emit("view");
+        app.emit("view-set");
+      },
+      { "data-control": `view.${field}` },
+    );
     const show = () => box.set(app[field] ?? false);
     app.on("view-set", show);
     show();
@@ -59,7 +82,9 @@ export class Surface {
   get isCurve() {
     const { task, inputs } = this.net;
     if (task !== "regression") return false;
-    return this.app.isPlane ? inputs.every((name) => OF_X.includes(name)) : this.app.hello.table.columns.length === 1;
+    return this.app.isPlane
+      ? inputs.every((name) => OF_X.includes(name))
+      : this.app.hello.table.columns.length === 1;
   }
 
   /** What is upwards: y, or of a curve the target, of which there is some room above and below. */
@@ -107,12 +132,23 @@ export class Surface {
       if (task === "classification" && outputs > 1) {
         paintClasses(this.map, output, outputs, size, size, decided);
       } else {
-        paintSigned(this.map, output.subarray(0, size * size), size, size, decided && task === "classification");
+        paintSigned(
+          this.map,
+          output.subarray(0, size * size),
+          size,
+          size,
+          decided && task === "classification",
+        );
       }
     }
-    const what = shown ? unitName(this.net, this.looked.layer, this.looked.unit) : this.#title(classes, task);
+    const what = shown
+      ? unitName(this.net, this.looked.layer, this.looked.unit)
+      : this.#title(classes, task);
     setText(this.caption, what);
-    set(this.square, { "aria-label": `${what}. ${this.#numbers()}`, "data-shows": shown ? `${this.looked.layer}.${this.looked.unit}` : "output" });
+    set(this.square, {
+      "aria-label": `${what}. ${this.#numbers()}`,
+      "data-shows": shown ? `${this.looked.layer}.${this.looked.unit}` : "output",
+    });
   }
 
   #title(classes, task) {
@@ -178,18 +214,27 @@ export class Surface {
     const { clientWidth: width, clientHeight: height } = this.square;
     if (!data || width === 0) return;
     const [left, right] = data.x;
-    const { range: [low, high], name } = this.upward;
+    const {
+      range: [low, high],
+      name,
+    } = this.upward;
     set(this.across, { viewBox: `0 0 ${width} 30`, width, height: 30 });
     this.across.replaceChildren(
       ...ticks(left, right, 4).map((value) =>
-        s("text", { x: ((value - left) / (right - left)) * width, y: 13, class: "below" }, short(value))),
+        s("text", { x: ((value - left) / (right - left)) * width, y: 13, class: "below" }, short(value)),
+      ),
       s("text", { x: width / 2, y: 27, class: "below axis-title" }, data.xlabel ?? ""),
     );
     set(this.up, { viewBox: `0 0 34 ${height}`, width: 34, height });
     this.up.replaceChildren(
       ...ticks(low, high, 4).map((value) =>
-        s("text", { x: 30, y: (1 - (value - low) / (high - low)) * height, class: "left" }, short(value))),
-      s("text", { transform: `translate(9 ${height / 2}) rotate(-90)`, class: "below axis-title" }, name ?? ""),
+        s("text", { x: 30, y: (1 - (value - low) / (high - low)) * height, class: "left" }, short(value)),
+      ),
+      s(
+        "text",
+        { transform: `translate(9 ${height / 2}) rotate(-90)`, class: "below axis-title" },
+        name ?? "",
+      ),
     );
   }
 
@@ -197,21 +242,29 @@ export class Surface {
     const { task, classes, output } = this.net;
     this.decisions.hidden = task === "regression";
     if (this.isCurve) {
-      this.legend.replaceChildren(h("span", { class: "key" }, h("i", { class: "dot data-dot" }), "points"), h("span", { class: "key" }, h("i", { class: "stroke" }), "network"));
+      this.legend.replaceChildren(
+        h("span", { class: "key" }, h("i", { class: "dot data-dot" }), "points"),
+        h("span", { class: "key" }, h("i", { class: "stroke" }), "network"),
+      );
       return;
     }
     const bar = (colours) => h("i", { class: "bar", "data-colours": colours.join() });
     let parts;
     if (task === "classification" && classes.length > 2) {
-      parts = classes.map((label, i) => [h("i", { class: "dot", "data-colour": css(ofClass(i)) }), String(label)]);
+      parts = classes.map((label, i) => [
+        h("i", { class: "dot", "data-colour": css(ofClass(i)) }),
+        String(label),
+      ]);
     } else {
-      const ends = task === "classification"
-        ? classes.map((label) => (Number.isFinite(Number(label)) ? `class ${label}` : String(label)))
-        : [short(output.center - output.scale), short(output.center + output.scale)];
+      const ends =
+        task === "classification"
+          ? classes.map((label) => (Number.isFinite(Number(label)) ? `class ${label}` : String(label)))
+          : [short(output.center - output.scale), short(output.center + output.scale)];
       parts = [[ends[0], bar([-1, 0, 1].map((v) => css(signed(v)))), ends[1]]];
     }
     this.legend.replaceChildren(...parts.map((part) => h("span", { class: "key" }, part)));
-    for (const dot of this.legend.querySelectorAll("[data-colour]")) dot.style.background = dot.dataset.colour;
+    for (const dot of this.legend.querySelectorAll("[data-colour]"))
+      dot.style.background = dot.dataset.colour;
     for (const gradient of this.legend.querySelectorAll("[data-colours]")) {
       gradient.style.background = `linear-gradient(90deg, ${gradient.dataset.colours})`;
     }

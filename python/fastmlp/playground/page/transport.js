@@ -13,14 +13,29 @@ const PATHS = {
 const SPEEDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
 const icon = (name) =>
-  s("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, s("path", { d: PATHS[name] }));
+  s(
+    "svg",
+    { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
+    s("path", { d: PATHS[name] }),
+  );
 
 export function buildTransport(app) {
-  const reset = button(icon("reset"), () => app.reset(),
-    { id: "reset", class: "icon", "aria-label": "Reset to the first weights", title: "Reset to the first weights (R)" });
-  const play = button(icon("play"), () => (app.playing ? app.pause() : app.play()), { id: "play", class: "play primary" });
-  const step = button(icon("step"), () => app.step(),
-    { id: "step", class: "icon", "aria-label": "Train one epoch", title: "Train one epoch (S)" });
+  const reset = button(icon("reset"), () => app.reset(), {
+    id: "reset",
+    class: "icon",
+    "aria-label": "Reset to the first weights",
+    title: "Reset to the first weights (R)",
+  });
+  const play = button(icon("play"), () => (app.playing ? app.pause() : app.play()), {
+    id: "play",
+    class: "play primary",
+  });
+  const step = button(icon("step"), () => app.step(), {
+    id: "step",
+    class: "icon",
+    "aria-label": "Train one epoch",
+    title: "Train one epoch (S)",
+  });
   const epoch = h("b", { id: "epoch" }, "0");
   const pace = h("span", { id: "pace", class: "soft num" });
   const speed = speedControl(app);
@@ -55,7 +70,11 @@ export function buildTransport(app) {
 function speedControl(app) {
   const output = h("output", {});
   const input = h("input", {
-    id: "speed", type: "range", min: 0, max: SPEEDS.length - 1, step: 1,
+    id: "speed",
+    type: "range",
+    min: 0,
+    max: SPEEDS.length - 1,
+    step: 1,
     oninput: () => {
       app.epochsPerFrame = SPEEDS[input.value];
       show();
@@ -70,7 +89,13 @@ function speedControl(app) {
   };
   show();
   app.on("view-set", show);
-  return h("div", { class: "control slider" }, h("label", { for: "speed" }, "Epochs per frame"), input, output);
+  return h(
+    "div",
+    { class: "control slider" },
+    h("label", { for: "speed" }, "Epochs per frame"),
+    input,
+    output,
+  );
 }
 
 /** A slider over the snapshots: where it is dragged to, training goes on from. */
@@ -79,7 +104,12 @@ function timeline(app) {
   const output = h("output", {});
   let snapshots = [0];
   const input = h("input", {
-    id, type: "range", min: 0, max: 0, step: 1, "data-control": "timeline",
+    id,
+    type: "range",
+    min: 0,
+    max: 0,
+    step: 1,
+    "data-control": "timeline",
     oninput: () => {
       setText(output, `epoch ${whole(snapshots[input.value])}`);
       app.back(snapshots[input.value]);
@@ -109,7 +139,10 @@ function paceOf(app, pace) {
     const seconds = (now - since) / 1000;
     const { epochs, frames } = app.timing;
     if (app.playing) {
-      setText(pace, `${whole(epochs / app.nets.length / seconds)} epochs/s, ${Math.round(frames / seconds)} frames/s`);
+      setText(
+        pace,
+        `${whole(epochs / app.nets.length / seconds)} epochs/s, ${Math.round(frames / seconds)} frames/s`,
+      );
     }
     Object.assign(app.timing, { epochs: 0, frames: 0 });
     since = now;

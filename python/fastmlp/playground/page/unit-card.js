@@ -31,8 +31,14 @@ function openAt(place, dialog) {
 
 function field(label, value, change, data) {
   const id = newId("weight");
-  const input = h("input", { id, type: "number", step: "any", value: Number(value.toPrecision(5)), ...data,
-    onchange: () => input.value !== "" && change(Number(input.value)) });
+  const input = h("input", {
+    id,
+    type: "number",
+    step: "any",
+    value: Number(value.toPrecision(5)),
+    ...data,
+    onchange: () => input.value !== "" && change(Number(input.value)),
+  });
   return h("div", { class: "control" }, h("label", { for: id }, label), input);
 }
 
@@ -40,7 +46,11 @@ function field(label, value, change, data) {
 function fieldsOf(app, place, layer, { column, terms, bias }) {
   const set = (input) => (value) => app.setWeight(place, { layer: layer - 1, input, unit: column, value });
   return [
-    terms.map((term) => field(`weight of ${term.name}`, term.weight, set(term.from), { "data-weight": `${layer - 1}.${term.from}.${column}` })),
+    terms.map((term) =>
+      field(`weight of ${term.name}`, term.weight, set(term.from), {
+        "data-weight": `${layer - 1}.${term.from}.${column}`,
+      }),
+    ),
     field("bias", bias, set(null), { "data-bias": `${layer - 1}.${column}` }),
   ];
 }
@@ -60,12 +70,27 @@ export function openUnit(app, place, layer, unit, element) {
     const { sums, text } = formulaOf(net, layer, unit);
     parts.push(h("p", { class: "formula" }, h("code", {}, text)));
     if (sums[0].terms.length <= MOST_FIELDS) {
-      parts.push(h("div", { class: "fields weight-fields" }, sums.map((sum) => fieldsOf(app, place, layer, sum))));
+      parts.push(
+        h(
+          "div",
+          { class: "fields weight-fields" },
+          sums.map((sum) => fieldsOf(app, place, layer, sum)),
+        ),
+      );
     }
   }
-  const dialog = h("dialog", { class: "unit-card", "aria-label": name },
-    h("div", { class: "row spread" }, h("h3", {}, name), button("Close", () => dialog.close(), { class: "quiet" })),
-    canvas, parts);
+  const dialog = h(
+    "dialog",
+    { class: "unit-card", "aria-label": name },
+    h(
+      "div",
+      { class: "row spread" },
+      h("h3", {}, name),
+      button("Close", () => dialog.close(), { class: "quiet" }),
+    ),
+    canvas,
+    parts,
+  );
   openAt({ x: box.right, y: box.top }, dialog);
 }
 
@@ -80,11 +105,20 @@ export function openWeight(app, place, layer, from, to, at) {
   const net = app.nets[place];
   const [{ terms }] = formulaOf(net, layer, to).sums;
   const name = `Weight of ${terms[from].name} in ${unitName(net, layer, to)}`;
-  const dialog = h("dialog", { class: "unit-card", "aria-label": name },
-    h("form", { method: "dialog", class: "fields" },
-      field(`${name}: ${short(terms[from].weight, 4)}`, terms[from].weight,
+  const dialog = h(
+    "dialog",
+    { class: "unit-card", "aria-label": name },
+    h(
+      "form",
+      { method: "dialog", class: "fields" },
+      field(
+        `${name}: ${short(terms[from].weight, 4)}`,
+        terms[from].weight,
         (value) => app.setWeight(place, { layer: layer - 1, input: from, unit: to, value }),
-        { "data-weight": `${layer - 1}.${from}.${to}` }),
-      h("button", { class: "primary" }, "Done")));
+        { "data-weight": `${layer - 1}.${from}.${to}` },
+      ),
+      h("button", { class: "primary" }, "Done"),
+    ),
+  );
   openAt(at, dialog);
 }

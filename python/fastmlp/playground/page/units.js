@@ -51,7 +51,9 @@ function sumOf(net, layer, column) {
     .map(({ weight, name }) => [weight, `${short(Math.abs(weight))} ${name}`]);
   if (terms.length > MOST_TERMS) parts.push([1, "…"]);
   parts.push([bias, short(Math.abs(bias))]);
-  const words = parts.map(([value, text], i) => (value < 0 ? (i ? " − " : "−") : i ? " + " : "") + text).join("");
+  const words = parts
+    .map(([value, text], i) => (value < 0 ? (i ? " − " : "−") : i ? " + " : "") + text)
+    .join("");
   return { column, terms, bias, words };
 }
 
