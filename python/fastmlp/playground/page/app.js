@@ -11,6 +11,8 @@ const FINE = 100,
   COARSE = 60; // pixels of a map, along each axis
 const MANY_UNITS = 32; // of which maps are coarse
 
+const OF_X = ["x", "x2", "sinx"]; // inputs that do not vary with y
+
 const copy = (value) => structuredClone(value);
 const animationFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
@@ -64,6 +66,13 @@ export class App {
 
   get isPlane() {
     return !["digits", "table"].includes(this.data.set);
+  }
+
+  /** Whether the prediction is a function of x alone, whose curve says more than a map. */
+  get isCurve() {
+    if (this.task() !== "regression") return false;
+    if (this.isPlane) return this.data.features.every((name) => OF_X.includes(name));
+    return this.hello.table.columns.length === 1;
   }
 
   /** The defaults of a state's fields. */

@@ -264,9 +264,8 @@ function addingOf(app) {
   let built = "";
   app.brush = 1;
   function show() {
-    const curve = FUNCTIONS.includes(app.data.set) && !app.data.features.includes("y"); // a click says the value
     element.hidden = !app.isPlane;
-    element.classList.toggle("no-brush", curve);
+    element.classList.toggle("no-brush", app.isCurve); // a click says the value itself
     const count = app.task() === "classification" ? (app.nets[0].classes?.length ?? app.data.classes) : 0;
     const key = `${app.task()} ${count}`;
     if (key !== built) {

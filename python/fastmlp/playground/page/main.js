@@ -164,10 +164,11 @@ async function begin() {
   try {
     hello = await api.hello();
   } catch (error) {
+    const key = error.status === 403 ? " Open the address that the command printed: it holds the key." : "";
     const words =
       error instanceof Gone
         ? "The playground's server does not answer. Start it with: python -m fastmlp playground"
-        : `${error.message} Open the address that the command printed: it holds the key.`;
+        : error.message + key;
     notice(words, () => location.reload());
     return;
   }

@@ -10,7 +10,6 @@ import { isDark, onTheme } from "./theme.js";
 import { unitMap, unitName } from "./units.js";
 
 const DOTS = 2; // pixels of the canvas of points to one of the page
-const OF_X = ["x", "x2", "sinx"]; // inputs that do not vary with y
 
 export class Surface {
   constructor(app, place) {
@@ -78,19 +77,10 @@ export class Surface {
     return box.element;
   }
 
-  /** Whether the prediction is a function of x alone, whose curve says more than a map. */
-  get isCurve() {
-    const { task, inputs } = this.net;
-    if (task !== "regression") return false;
-    return this.app.isPlane
-      ? inputs.every((name) => OF_X.includes(name))
-      : this.app.hello.table.columns.length === 1;
-  }
-
   /** What is upwards: y, or of a curve the target, of which there is some room above and below. */
   get upward() {
     const { data } = this.net;
-    if (!this.isCurve) return { range: data.y, at: 1, name: data.ylabel };
+    if (!this.app.isCurve) return { range: data.y, at: 1, name: data.ylabel };
     const [low, high] = data.target;
     const room = 0.15 * (high - low) || 1;
     return { range: [low - room, high + room], at: 2, name: data.target_name };
@@ -114,13 +104,13 @@ export class Surface {
   frame(fresh) {
     this.#paintMap();
     if (fresh.has("train")) this.show();
-    else if (this.isCurve) this.#paintDots();
+    else if (this.app.isCurve) this.#paintDots();
   }
 
   #paintMap() {
     const { arrays, task, classes } = this.net;
     if (!arrays?.["output"]) return;
-    const curve = this.isCurve && !this.looked;
+    const curve = this.app.isCurve && !this.looked;
     this.map.style.visibility = curve ? "hidden" : "";
     const shown = this.looked && unitMap(this.net, this.looked.layer, this.looked.unit);
     const decided = this.app.decided;
@@ -187,7 +177,7 @@ export class Surface {
     };
     if (this.app.testPoints && arrays["test"]) draw(arrays["test"], true);
     if (arrays["train"]) draw(arrays["train"], false);
-    if (this.isCurve) this.#paintCurve(context, width, height, range);
+    if (this.app.isCurve) this.#paintCurve(context, width, height, range);
     set(this.dots, { "data-points": data.train + data.test });
   }
 
@@ -204,7 +194,7 @@ export class Surface {
 
   #colour(target, task) {
     if (task === "classification") return ofClass(target);
-    if (this.isCurve) return isDark() ? [90, 175, 235] : [70, 150, 200];
+    if (this.app.isCurve) return isDark() ? [90, 175, 235] : [70, 150, 200];
     const { center, scale } = this.net.output;
     return signed((target - center) / (scale || 1));
   }
@@ -241,7 +231,7 @@ export class Surface {
   #legend() {
     const { task, classes, output } = this.net;
     this.decisions.hidden = task === "regression";
-    if (this.isCurve) {
+    if (this.app.isCurve) {
       this.legend.replaceChildren(
         h("span", { class: "key" }, h("i", { class: "dot data-dot" }), "points"),
         h("span", { class: "key" }, h("i", { class: "stroke" }), "network"),
@@ -284,7 +274,7 @@ export class Surface {
     const round = (value) => Number(value.toFixed(3));
     const x = round(data.x[0] + across * (data.x[1] - data.x[0]));
     const y = round(range[1] - down * (range[1] - range[0]));
-    const point = this.isCurve ? [x, 0, y] : [x, y, this.app.brush];
+    const point = this.app.isCurve ? [x, 0, y] : [x, y, this.app.brush];
     this.app.changeData({ added: [...this.app.data.added, point] });
   }
 

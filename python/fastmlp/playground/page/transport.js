@@ -50,7 +50,7 @@ export function buildTransport(app) {
   const showPlaying = () => {
     const words = app.playing ? "Pause" : "Play";
     play.replaceChildren(icon(app.playing ? "pause" : "play"));
-    set(play, { "aria-label": words, title: `${words} (space)`, "aria-pressed": app.playing });
+    set(play, { "aria-label": words, title: `${words} (space)` });
     document.body.dataset.playing = app.playing;
     if (!app.playing) setText(pace, "");
   };
