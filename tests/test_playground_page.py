@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
 
-from fastmlp.playground.server import Server
 from fastmlp.playground.own_table import OwnTable
+from fastmlp.playground.server import Server
 from tests.playground_tab import OUTPUT, POINTS, Tab
 
 CLASSES = ("circle", "xor", "gauss", "spiral", "moons")

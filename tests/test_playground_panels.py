@@ -8,6 +8,8 @@ import pytest
 import fastmlp
 from tests.playground_tab import OUTPUT, PATIENCE, Tab, address
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
 # --- health --------------------------------------------------------------------------------------
 
 
