@@ -117,7 +117,7 @@ function textOf(app) {
   if (set === "points") return "Nothing but the points that you add: click on the picture.";
   if (set !== "table") return "";
   const { name, columns, target, rows } = app.hello.table;
-  return `${name}: ${whole(rows)} rows, ${columns.length} columns, target ${target}.`;
+  return `${name}: ${whole(rows)} rows, ${columns.length} columns; to predict: ${target}.`;
 }
 
 /** Buttons with pictures for the sets. */
@@ -207,7 +207,7 @@ function planeOf(app) {
     { class: "fields" },
     axes.map((axis) => axis.element),
     columns.length > 2
-      ? h("p", { class: "soft" }, "The picture shows these two columns, the others at their middle.")
+      ? h("p", { class: "soft" }, "The picture shows these two columns, the others at their median.")
       : null,
   );
   return {

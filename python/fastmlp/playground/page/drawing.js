@@ -11,7 +11,7 @@ const ROOM = 372; // for the units of a column
 const PHONE = 600; // a drawing that is narrower is as high as its units need
 const NARROWEST = 98,
   NARROWEST_FOR_FINGERS = 124; // of a column
-const LONG_NAMES = 56; // pixels at the left for names of inputs
+const LONG_NAMES = 48; // pixels for names of inputs or outputs
 
 /** How many units of a layer are drawn: lines to more could not be told apart. */
 const mostShown = (columns) => (columns > 8 ? 8 : columns > 5 ? 10 : 16);
@@ -136,8 +136,9 @@ export class NetworkDrawing {
     set(this.svg, { viewBox: `0 0 ${width} ${height}`, width, height });
     Object.assign(this.inner.style, { width: `${width}px`, height: `${height}px` });
     this.inner.style.setProperty("--unit", `${unit}px`);
-    const left = this.#longNames() ? LONG_NAMES : 0;
-    const middle = (layer) => left + ((layer + 0.5) * (width - left)) / this.columns.length;
+    const left = this.#roomForNames(0);
+    const inner = width - left - this.#roomForNames(this.columns.length - 1);
+    const middle = (layer) => left + ((layer + 0.5) * inner) / this.columns.length;
     this.inner.style.setProperty("--name", `${middle(0) - unit / 2 - 8}px`);
     const pitch = unit + GAP + Math.max(0, Math.min(10, (room / most - unit - GAP) * 0.6));
     const top = (layer) => {
@@ -168,9 +169,9 @@ export class NetworkDrawing {
     }
   }
 
-  /** Whether the inputs have names that need room at the left. */
-  #longNames() {
-    return this.columns[0].units.some((unit) => unit.name.length > 6);
+  /** Pixels beside a column whose units have names that need them. */
+  #roomForNames(layer) {
+    return this.columns[layer].units.some((unit) => unit.name.length > 6) ? LONG_NAMES : 0;
   }
 
   /** Show weights: per layer {coefs, intercepts, rows, columns}; layer 1 is the first. */

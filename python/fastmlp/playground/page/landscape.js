@@ -15,7 +15,7 @@ export function buildLandscape(app, panel) {
     "Directions",
     [
       ["random", "random"],
-      ["path", "along the path of training"],
+      ["path", "path of training"],
     ],
     (value) => {
       asked.directions = value;
