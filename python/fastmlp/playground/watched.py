@@ -110,7 +110,7 @@ class WatchedSession(TrainingSession):
 
     def blocks_of(self, snapshot: dict[str, Any]) -> Blocks:
         """Return the parameters that a snapshot holds."""
-        return Blocks.from_core(snapshot["slots"][0], self._training.network.hidden)
+        return Blocks.from_core(snapshot["slots"][0], *self._training.network.layers)
 
     @property
     def snapshot_bytes(self) -> int:
