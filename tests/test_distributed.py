@@ -178,9 +178,8 @@ def test_a_callback_of_any_rank_stops_all():
         X, y = rank_faults.own(comm.rank, comm.size)
         clf = rank_faults.classifier(max_iter=100)
         with fastmlp.distributed(comm), all_or_nothing(clf) as worker:
-            training = worker._begin(
-                X, y, None, ValidationInput(), Checkpoint(None, 1, current_team())
-            )
+            checkpoint = Checkpoint(None, 1, current_team())
+            training = worker._begin(X, y, None, ValidationInput(), checkpoint)
             training.watchers = Watchers([Stops()] if comm.rank == 1 else [])
             training.run()
         return clf.n_iter_
