@@ -14,7 +14,7 @@ import json
 import time
 import warnings
 from itertools import pairwise
-from math import log2
+from math import log2, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +158,7 @@ def batches(folder: Path) -> None:
                 ("the same rate", BASE_RATE, 0),
                 ("rate x k", BASE_RATE * k, 0),
                 ("rate x k, warm-up", BASE_RATE * k, 2),
+                ("rate x sqrt(k), warm-up", BASE_RATE * sqrt(k), 2),
             ):
                 clf = MLPClassifier(
                     (100,), solver="sgd", learning_rate="cosine", learning_rate_init=rate,
@@ -235,11 +236,10 @@ def report() -> None:
     for name, (units, rows) in NETWORKS.items():
         for ranks in (1, 2, 4):
             spent = results[f"steps on {ranks}"][f"{name}, {rows} rows"]
-            cells = [f"{1e3 * spent[part][0]:.3g} ms" for part in ("compute", "wait", "sum")]
-            model = 1e3 * sum_seconds(ranks, n_bytes(units), alpha, beta)
-            print(
-                f"| {'-'.join(map(str, units))} | {ranks} | {' | '.join(cells)} | {model:.3g} ms |"
-            )
+            seconds = [spent[part][0] for part in ("compute", "wait", "sum")]
+            seconds.append(sum_seconds(ranks, n_bytes(units), alpha, beta))
+            cells = " | ".join(f"{1e3 * t:.3g} ms" for t in seconds)
+            print(f"| {'-'.join(map(str, units))} | {ranks} | {cells} |")
     print("\n| network | interconnect | 2 | 16 | 64 | 256 | 256, overlapped |")
     print("|---|---|---|---|---|---|---|")
     for name, (units, _) in NETWORKS.items():
@@ -294,7 +294,9 @@ def draw(results: Any) -> None:
         xlabel="ranks", ylabel="efficiency", ylim=(0, 1.05),
     )  # fmt: skip
     middle.legend(frameon=False)
-    for (rule, found), style in zip(results["batches"].items(), ("o:", "s--", "^-"), strict=True):
+    for (rule, found), style in zip(
+        results["batches"].items(), ("o:", "s--", "^-", "D-."), strict=True
+    ):
         scores = [100 * np.mean(found[str(k)]) for k in LARGER]
         right.plot(LARGER, scores, style, label=rule)
     right.set_xscale("log", base=2)

@@ -14,11 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
-from sklearn.datasets import load_iris
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
 
 import fastmlp
 from fastmlp import MLPClassifier
-from fastmlp.training.distributed import Shard, Team
+from fastmlp.estimators.base import all_or_nothing
+from fastmlp.estimators.validation import ValidationInput
+from fastmlp.training.checkpoint import Checkpoint
+from fastmlp.training.distributed import Shard, Team, current_team
+from fastmlp.training.training import Watcher, Watchers
 from tests import rank_faults, ranks
 from tests.conftest import LIMIT, SLOWNESS
 
@@ -56,11 +61,11 @@ class SimpleTeam(Team):
         self.rank, self.size = rank, size
 
 
-def start(k, *arguments):
+def start(k, *arguments, cwd=ROOT):
     """A job of k ranks."""
     return subprocess.Popen(
         [MPIEXEC, "-n", str(k), sys.executable, "-W", "ignore", *map(str, arguments)],
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, **ENVIRONMENT},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -148,6 +153,38 @@ def test_sparse_and_dense_rows_are_told_apart():
 
     for error in ranks.in_threads(2, fit):
         assert "All ranks must have the same kind of X. Rank 0 has dense" in str(error)
+
+
+def test_the_clock_of_rank_0_decides():
+    """`max_time` ends training on all ranks after the same step."""
+
+    def fit(comm):
+        X, y = rank_faults.own(comm.rank, comm.size)
+        clf = MLPClassifier((4,), max_iter=10**6, max_time=0.2, tol=0, n_iter_no_change=np.inf)
+        with fastmlp.distributed(comm):
+            return clf.fit(X, y)
+
+    first, second = ranks.in_threads(2, fit)
+    assert ranks.bits(first) == ranks.bits(second)
+    assert first.n_iter_ > 0
+
+
+def test_a_callback_of_any_rank_stops_all():
+    class Stops(Watcher):
+        def epoch_ended(self, training):
+            return training.n_iter == 3
+
+    def fit(comm):
+        X, y = rank_faults.own(comm.rank, comm.size)
+        clf = rank_faults.classifier(max_iter=100)
+        with fastmlp.distributed(comm), all_or_nothing(clf) as worker:
+            checkpoint = Checkpoint(None, 1, current_team())
+            training = worker._begin(X, y, None, ValidationInput(), checkpoint)
+            training.watchers = Watchers([Stops()] if comm.rank == 1 else [])
+            training.run()
+        return clf.n_iter_
+
+    assert ranks.in_threads(3, fit) == [3, 3, 3]
 
 
 def test_verbose_is_of_rank_0(capsys):
@@ -338,3 +375,37 @@ def test_another_threads_fit_is_refused():
     (error,) = ranks.in_threads(1, fit)
     assert "only the thread that entered it can fit" in str(error)
     MLPClassifier(max_iter=1).fit(X, y)
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+
+def blocks(language):
+    """The code on docs/distributed.md."""
+    page = (ROOT / "docs" / "distributed.md").read_text()
+    return [part.partition("```")[0] for part in page.split(f"```{language}\n")[1:]]
+
+
+@needs_mpi
+def test_the_pages_program(tmp_path):
+    """On two ranks it trains the model of one with twice the batch."""
+    (tmp_path / "train.py").write_text(blocks("python")[0])
+    code, output, errors = ended(start(2, "-m", "mpi4py", "train.py", cwd=tmp_path))
+    assert code == 0, errors
+    assert output.count("Iteration 1,") == 1
+    loaded = fastmlp.load(tmp_path / "digits.safetensors")
+    X, y = load_digits(return_X_y=True)
+    rows = np.concatenate([np.arange(0, len(X), 2), np.arange(1, len(X), 2)])
+    alone = clone(loaded).set_params(batch_size=100, verbose=False).fit(X[rows] / 16, y[rows])
+    assert f"{alone.n_iter_} epochs, validation score {alone.best_validation_score_:.3f}" in output
+    np.testing.assert_allclose(loaded.coefs_[0], alone.coefs_[0], rtol=1e-6, atol=1e-9)
+
+
+def test_the_pages_communicator():
+    names = {}
+    exec(blocks("python")[1], names)
+    X, y = load_digits(return_X_y=True)
+    clf = MLPClassifier((10,), max_iter=2, random_state=0)
+    with fastmlp.distributed(names["Alone"]()):
+        together = clone(clf).fit(X, y)
+    assert ranks.differences(ranks.Case(clf, X, y), together, clf.fit(X, y)) == []
