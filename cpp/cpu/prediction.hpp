@@ -178,9 +178,7 @@ void predict_rows(void* context, int thread, int n_threads) {
        start += kPredictRows) {
     if (thread == 0 && start > 0) p.stopper.ask(true);
     const int64_t rows = start + kPredictRows < mine.end ? kPredictRows : mine.end - start;
-    const auto source = [&](int64_t r) {
-      return p.pass.order ? p.pass.order[start + r] : start + r;
-    };
+    const Positions source{p.pass.order, start};
     Entries<T> entries[kPredictRows];
     const Zeros<T>* zeros = nullptr;
     if (x.indptr) {

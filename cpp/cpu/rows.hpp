@@ -9,6 +9,14 @@
 namespace fastmlp {
 namespace {
 
+/// The row numbers at positions start, start + 1, ... of an order; null: the positions themselves.
+struct Positions {
+  const int64_t* order;
+  int64_t start;
+
+  int64_t operator()(int64_t r) const { return order ? order[start + r] : start + r; }
+};
+
 /// A stretch of a batch: all of it, unless the batch is too large for the work space.
 template <class T>
 struct Chunk {
@@ -23,7 +31,8 @@ struct Chunk {
   int64_t steps;                    // of the longest of its sequences
   const int64_t* places = nullptr;  // of dropout: of each position, where it is not its own
 
-  int64_t row(int64_t r) const { return order ? order[start + r] : start + r; }
+  Positions positions() const { return {order, start}; }
+  int64_t row(int64_t r) const { return positions()(r); }
   int64_t length(int64_t r) const { return data.length(row(r)); }
   T weight(int64_t r) const { return data.weights ? data.weights[row(r)] : T(1); }
   Mask<T> mask(double rate, int layer) const {
@@ -271,9 +280,9 @@ __attribute__((noinline)) void fetch_ahead(const char* row, int64_t bytes) {
 
 /// Copies rows of a dense matrix, row source(r) of it to row r, for r in [begin, end). Several rows
 /// together, panel by panel: the places they go to are then neighbours.
-template <class S, class T, class Source>
+template <class S, class T>
 void gather_from(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, int64_t end,
-                 Source source) {
+                 Positions source) {
   constexpr int64_t L = kLanes<T>, kTogether = 8;
   constexpr bool same = __is_same(S, T);
   for (int64_t first = begin; first < end; first += kTogether) {
@@ -303,9 +312,9 @@ void gather_from(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, i
   }
 }
 
-template <class T, class Source>
-void gather(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin, int64_t end,
-            Source source) {
+template <class T>
+__attribute__((noinline)) void gather(const Rows<T>& x, int64_t width, Panels<T> to, int64_t begin,
+                                      int64_t end, Positions source) {
   switch (x.type) {
     case ElementType::f16:
       return gather_from<Half>(x, width, to, begin, end, source);
@@ -336,8 +345,8 @@ constexpr int64_t kSparseRows = 64;  // multiplied together: each group of weigh
 
 /// The entries of `n` rows of a sparse matrix, row source(r) of it as rows[r], times the mask's
 /// factors, whose row 0 is `start`. Products with them go to `scratch`.
-template <class T, class Source>
-void take_entries(const Rows<T>& x, int64_t n, Source source, const Mask<T>& mask, int64_t start,
+template <class T>
+void take_entries(const Rows<T>& x, int64_t n, Positions source, const Mask<T>& mask, int64_t start,
                   T* scratch, Entries<T>* rows) {
   for (int64_t r = 0; r < n; ++r) {
     const int64_t first = x.indptr[source(r)];
@@ -402,7 +411,7 @@ bool run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
   const Zeros<T>* zeros = nullptr;
   if (!x.indptr) {
     const Layer<T>& layer = s.layers[0];
-    gather(x, layer.in, layer.input, begin, end, [&](int64_t r) { return chunk.row(r); });
+    gather(x, layer.in, layer.input, begin, end, chunk.positions());
     input_mask.apply(layer.input, chunk.start, begin, end, panel_count<T>(layer.in));
     if (s.zeros && s.zeros.find(layer.input, begin, end)) zeros = &s.zeros;
   }
@@ -417,8 +426,8 @@ bool run_rows(Session<T>& s, const Chunk<T>& chunk, int64_t begin, int64_t end, 
       Entries<T> entries[kSparseRows];
       for (int64_t r = begin; r < end; r += kSparseRows) {
         const int64_t n = end - r < kSparseRows ? end - r : kSparseRows;
-        const auto source = [&](int64_t i) { return chunk.row(r + i); };
-        take_entries(x, n, source, input_mask, chunk.start + r, scratch, entries);
+        take_entries(x, n, {chunk.order, chunk.start + r}, input_mask, chunk.start + r, scratch,
+                     entries);
         multiply_sparse(entries, layer.forward(), z_of(l), r, r + n, epilogue);
       }
     } else if (layer.narrow) {

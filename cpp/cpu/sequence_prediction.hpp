@@ -89,7 +89,7 @@ void place_weights(Arena& arena, SequencePrediction<T>& p, const T* const* block
 template <class T>
 void predict_block(SequencePrediction<T>& p, const SequenceScratch<T>& scratch, int64_t start,
                    int64_t rows, bool leads) {
-  const auto source = [&](int64_t r) { return p.pass.order ? p.pass.order[start + r] : start + r; };
+  const Positions source{p.pass.order, start};
   const auto length = [&](int64_t r) { return p.data.length(source(r)); };
   const auto give_row = [](const Panels<T>& from, int64_t r, int64_t columns, T* to) {
     give(from.from(r), 1, columns, to);

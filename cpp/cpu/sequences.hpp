@@ -36,9 +36,9 @@ int64_t most_steps(const Data<T>& data, const Pass& pass, int64_t start, int64_t
 }
 
 /// Step t of sequences `source(r)`, r in [begin, end): their features, 0 where they have ended.
-template <class T, class Source>
+template <class T>
 void gather_step(const Data<T>& data, int64_t features, int64_t t, Panels<T> to, int64_t begin,
-                 int64_t end, Source source) {
+                 int64_t end, Positions source) {
   Rows<T> x = data.x;
   x.dense += t * x.step_stride;
   gather(x, features, to, begin, end, source);
@@ -92,8 +92,7 @@ struct Sequences {
     const Layer<T>& layer = s.layers[0];
     for (int64_t t = 0; t < chunk.steps; ++t) {
       const Panels<T> input = at(layer.input, t);
-      gather_step(chunk.data, layer.in, t, input, begin, end,
-                  [&](int64_t r) { return chunk.row(r); });
+      gather_step(chunk.data, layer.in, t, input, begin, end, chunk.positions());
       drop(s.input_dropout, 0, t, input, panel_count<T>(layer.in));
     }
   }
