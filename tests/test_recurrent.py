@@ -905,7 +905,7 @@ EXPECTED_TO_FAIL = {
 @cells
 def test_check_estimator(Estimator, cell):
     results = check_estimator(
-        Estimator((16,), cell=cell, learning_rate_init=0.01), on_skip=None, on_fail=None,
+        Estimator((16,), cell=cell, learning_rate_init=0.003), on_skip=None, on_fail=None,
         expected_failed_checks=EXPECTED_TO_FAIL,
     )  # fmt: skip
     assert not {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
