@@ -28,7 +28,7 @@ struct Chunk {
   T delta_scale;         // on every delta, 1 but in an exact gradient
   int64_t step;          // of dropout, 0: nothing is dropped
   uint64_t seed;
-  int64_t steps;                    // of the longest of its sequences
+  int64_t steps = 1;                // of the longest of its sequences
   const int64_t* places = nullptr;  // of dropout: of each position, where it is not its own
 
   Positions positions() const { return {order, start}; }
