@@ -19,7 +19,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_diabetes, load_digits
 
 import fastmlp
-from fastmlp import MLPAutoencoder, MLPClassifier, MLPRegressor
+from fastmlp import MLPAutoencoder, MLPClassifier, MLPRegressor, RNNClassifier, RNNRegressor
 
 # --- ranks that are threads ----------------------------------------------------------------------
 
@@ -317,6 +317,34 @@ def cases(file=None):
             target,
             how="warm start",
             tolerance=1e-7,
+        ),
+    }
+    images = X.reshape(-1, 8, 8)  # rows of pixels as steps
+    ragged = images.copy()
+    ragged[np.arange(8) >= random.randint(3, 9, len(X))[:, None]] = np.nan
+    options = {"max_iter": 4, "batch_size": 20, "random_state": 0}
+    recurrent = ["coefs_", "intercepts_", "recurrent_coefs_", "recurrent_intercepts_"]
+    found |= {
+        "recurrent": Case(
+            RNNClassifier((12, 7), early_stopping=True, dropout=[0.1, 0.2, 0.2], **options),
+            ragged,
+            y,
+            weight,
+            sizes=few,
+            fitted=recurrent,
+        ),
+        "recurrent, gated": Case(
+            RNNRegressor((9,), cell="gru", clip_norm=0.1, **options),
+            ragged,
+            np.stack([y, -y], 1) / 10,
+            fitted=recurrent,
+        ),
+        "recurrent, lbfgs": Case(
+            RNNClassifier((8,), solver="lbfgs", max_iter=5, random_state=0),
+            ragged,
+            y,
+            tolerance=1e-7,
+            fitted=recurrent,
         ),
     }
     return found

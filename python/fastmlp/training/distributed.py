@@ -366,7 +366,7 @@ def check_alone(estimator: Any) -> None:
     if not current_team().is_alone:
         raise ValueError(
             f"{type(estimator).__name__} trains in one process: fastmlp.distributed is for "
-            "MLPClassifier, MLPRegressor and MLPAutoencoder."
+            "MLPClassifier, MLPRegressor, MLPAutoencoder, RNNClassifier and RNNRegressor."
         )
 
 
