@@ -229,7 +229,7 @@ export class App {
     const body = { networks, want, resolution: this.#resolution(), budget_ms: BUDGET };
     const answer = this.api.frame("frame", body);
     answer.catch(() => {}); // whoever awaits it sees the error
-    return { answer, sent };
+    return { answer, sent, isCurve: this.isCurve };
   }
 
   #resolution() {
@@ -273,7 +273,7 @@ export class App {
       const next = this.#isDue() ? this.#request() : null;
       await animationFrame();
       const start = performance.now();
-      this.#take(frame);
+      this.#take(frame, request.isCurve);
       this.timing.paint = performance.now() - start;
       request = next ?? (this.#isDue() ? this.#request() : null);
     }
@@ -288,7 +288,8 @@ export class App {
     }
   }
 
-  #take({ header, arrays }) {
+  /** Take in a frame, of states of which the prediction was a curve, or was not. */
+  #take({ header, arrays }, isCurve) {
     this.frames += 1;
     header.networks.forEach((said, i) => {
       if (i >= this.nets.length) return; // of a network that has been removed meanwhile
@@ -304,7 +305,7 @@ export class App {
       if (net.changed) Object.assign(net, { arrays: {}, layers: null, confusion: null, snapshots: null });
       const before = said.reset || said.epoch === 0 ? 0 : (net.spent ?? 0);
       const spent = before + (said.made > 0 ? said.seconds : 0); // seconds of training
-      Object.assign(net, said, { structure, spent });
+      Object.assign(net, said, { structure, spent, isCurve });
       this.timing.epochs += said.made;
     });
     for (const [name, array] of Object.entries(arrays)) {

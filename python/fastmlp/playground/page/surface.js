@@ -80,7 +80,7 @@ export class Surface {
   /** What is upwards: y, or of a curve the target, of which there is some room above and below. */
   get upward() {
     const { data } = this.net;
-    if (!this.app.isCurve) return { range: data.y, at: 1, name: data.ylabel };
+    if (!this.net.isCurve) return { range: data.y, at: 1, name: data.ylabel };
     const [low, high] = data.target;
     const room = 0.15 * (high - low) || 1;
     return { range: [low - room, high + room], at: 2, name: data.target_name };
@@ -104,13 +104,13 @@ export class Surface {
   frame(fresh) {
     this.#paintMap();
     if (fresh.has("train")) this.show();
-    else if (this.app.isCurve) this.#paintDots();
+    else if (this.net.isCurve) this.#paintDots();
   }
 
   #paintMap() {
     const { arrays, task, classes } = this.net;
     if (!arrays?.["output"]) return;
-    const curve = this.app.isCurve && !this.looked;
+    const curve = this.net.isCurve && !this.looked;
     this.map.style.visibility = curve ? "hidden" : "";
     const shown = this.looked && unitMap(this.net, this.looked.layer, this.looked.unit);
     const decided = this.app.decided;
@@ -177,7 +177,7 @@ export class Surface {
     };
     if (this.app.testPoints && arrays["test"]) draw(arrays["test"], true);
     if (arrays["train"]) draw(arrays["train"], false);
-    if (this.app.isCurve) this.#paintCurve(context, width, height, range);
+    if (this.net.isCurve) this.#paintCurve(context, width, height, range);
     set(this.dots, { "data-points": data.train + data.test });
   }
 
@@ -194,7 +194,7 @@ export class Surface {
 
   #colour(target, task) {
     if (task === "classification") return ofClass(target);
-    if (this.app.isCurve) return isDark() ? [90, 175, 235] : [70, 150, 200];
+    if (this.net.isCurve) return isDark() ? [90, 175, 235] : [70, 150, 200];
     const { center, scale } = this.net.output;
     return signed((target - center) / (scale || 1));
   }
@@ -231,7 +231,7 @@ export class Surface {
   #legend() {
     const { task, classes, output } = this.net;
     this.decisions.hidden = task === "regression";
-    if (this.app.isCurve) {
+    if (this.net.isCurve) {
       this.legend.replaceChildren(
         h("span", { class: "key" }, h("i", { class: "dot data-dot" }), "points"),
         h("span", { class: "key" }, h("i", { class: "stroke" }), "network"),
@@ -274,7 +274,7 @@ export class Surface {
     const round = (value) => Number(value.toFixed(3));
     const x = round(data.x[0] + across * (data.x[1] - data.x[0]));
     const y = round(range[1] - down * (range[1] - range[0]));
-    const point = this.app.isCurve ? [x, 0, y] : [x, y, this.app.brush];
+    const point = this.net.isCurve ? [x, 0, y] : [x, y, this.app.brush];
     this.app.changeData({ added: [...this.app.data.added, point] });
   }
 
