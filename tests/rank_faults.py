@@ -74,6 +74,10 @@ def other_estimator(X, y):
     MLPRegressor(hidden_layer_sizes=(4,), **TOGETHER).fit(X, y)
 
 
+def other_call(X, y):
+    classifier().partial_fit(X, y, classes=[0, 1, 2])
+
+
 def other_version(X, y):
     kept = mlp.version
     mlp.version = lambda _: "0.0.0"
@@ -142,6 +146,7 @@ FAULTS = {
     "other_parameters": (other_parameters, "ValueError: All ranks must have the same alpha"),
     "bad_parameters": (bad_parameters, "InvalidParameterError: The 'alpha' parameter"),
     "other_estimator": (other_estimator, "ValueError: All ranks must have the same estimator"),
+    "other_call": (other_call, "ValueError: All ranks must have the same call. Rank 0 has fit"),
     "other_version": (other_version, "ValueError: All ranks must have the same version"),
     "other_weights": (other_weights, "ValueError: All ranks must have the same kind of sample_w"),
     "outside_of_fit": (outside_of_fit, "OSError: the file of this rank is not there"),

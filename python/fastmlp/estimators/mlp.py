@@ -256,7 +256,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         known = Labels.SAME if self.warm_start else Labels.SUBSET
         labels = Labels.NEW if new and not incremental else known
         if not team.is_alone:
-            self._check_ranks(team, X, y, sample_weight, dtype, new=new)
+            self._check_ranks(team, X, y, sample_weight, dtype, new=new, incremental=incremental)
         data = self._make_data(X, y, sample_weight, dtype, labels, team, training=True)
         shard = Shard.of(team, data.n)
         find_scorer(self)  # that there is none is an error, whether it is used or not
@@ -421,7 +421,15 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         return dict(zip(DIAGNOSTICS, np.array(recorded).transpose(2, 0, 1), strict=True))
 
     def _check_ranks(
-        self, team: Team, X: Any, y: Any, sample_weight: Any, dtype: npt.DTypeLike, *, new: bool
+        self,
+        team: Team,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        dtype: npt.DTypeLike,
+        *,
+        new: bool,
+        incremental: bool,
     ) -> None:
         """Check that all ranks are at the same fit."""
         names = getattr(self, "feature_names_in_", None)
@@ -429,6 +437,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             "version of fastmlp": version("fastmlp"),
             "engine": _native.engine(),
             "estimator": type(self).__name__,
+            "call": "partial_fit" if incremental else "fit",
             "number of features": self.n_features_in_,
             "feature names": None if names is None else names.tolist(),
             "dtype": np.dtype(dtype).name,

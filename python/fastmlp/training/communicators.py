@@ -1,6 +1,7 @@
 """How ranks speak to each other: four calls, and MPI behind them."""
 
 import os
+from functools import partial
 from time import perf_counter, sleep
 from typing import Any, Protocol
 
@@ -8,6 +9,7 @@ from fastmlp.core.typing import Array
 
 _LARGE = 4096  # bytes, from which on a sum is made by MPI's own blocking algorithms
 _PATIENCE = 2e-4  # seconds of waiting before a rank sleeps
+_leave_the_processor = getattr(os, "sched_yield", partial(sleep, 0))
 
 
 class Communicator(Protocol):
@@ -84,7 +86,7 @@ def _wait(request: Any) -> None:
     while not request.Test():
         waited = perf_counter() - began
         if waited < _PATIENCE:
-            os.sched_yield()
+            _leave_the_processor()
         else:
             sleep(min(waited / 10, 2e-3))
 

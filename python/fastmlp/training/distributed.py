@@ -104,7 +104,6 @@ class Ranks(Team):
     def __init__(self, comm: Communicator) -> None:
         self.comm = comm
         self.rank, self.size = comm.rank, comm.size
-        self.thread = threading.get_ident()
         self._interrupted = False  # by a Ctrl-C that is yet to be told
         self._closed = False  # no rank listens any more
 
