@@ -142,6 +142,18 @@ def test_a_function_of_x_is_a_curve_with_values_to_click(tab):
     assert tab.state("data.features") == ["x", "y"]
 
 
+def test_what_is_shown_is_of_the_frame_that_came_last(tab):
+    """A change of the data is painted when its frame comes, also if colours change before that."""
+    tab.value(
+        """{ window.playground.changeData({ set: "sine", features: ["x"] });
+             document.querySelector("[data-do=theme]").click();
+             window.playground.changeData({ set: "circle", features: ["x", "y"] });
+             document.querySelector("[data-do=theme]").click(); }"""
+    )
+    tab.idle()
+    assert tab.lane("units") == "2,4,2,1"
+
+
 # --- own tables ----------------------------------------------------------------------------------
 
 
