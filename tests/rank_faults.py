@@ -17,7 +17,7 @@ from sklearn.datasets import load_iris
 
 import fastmlp
 from fastmlp import MLPClassifier, MLPRegressor, Perceptron, TabularMLPClassifier
-from fastmlp.estimators import mlp
+from fastmlp.estimators import setup
 
 X, y = load_iris(return_X_y=True)
 TOGETHER = {"max_iter": 3, "random_state": 0, "tol": 0}
@@ -79,12 +79,12 @@ def other_call(X, y):
 
 
 def other_version(X, y):
-    kept = mlp.version
-    mlp.version = lambda _: "0.0.0"
+    kept = setup.version
+    setup.version = lambda _: "0.0.0"
     try:
         classifier().fit(X, y)
     finally:
-        mlp.version = kept
+        setup.version = kept
 
 
 def other_labels(X, y):

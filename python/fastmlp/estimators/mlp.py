@@ -1,7 +1,6 @@
 """What the multi-layer classifier and regressor share: fitting, everything but the kind of y."""
 
 from collections.abc import Callable
-from importlib.metadata import version
 from math import ceil
 from typing import Any, ClassVar, Self
 
@@ -33,6 +32,7 @@ from fastmlp.estimators.scoring import find_scorer, has_scorer
 from fastmlp.estimators.setup import (
     HiddenParameters,
     architecture_of,
+    check_ranks,
     dropout_rates,
     hidden_parameters,
     make_optimizer,
@@ -46,7 +46,7 @@ from fastmlp.estimators.validation import (
     split_validation,
 )
 from fastmlp.training.callbacks import Callbacks, CallbackSupportMixin, with_callbacks
-from fastmlp.training.checkpoint import Checkpoint, as_text
+from fastmlp.training.checkpoint import Checkpoint
 from fastmlp.training.data import Data
 from fastmlp.training.diagnostics import DIAGNOSTICS, Diagnostics
 from fastmlp.training.distributed import ALONE, Shard, Team, current_team
@@ -256,7 +256,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         known = Labels.SAME if self.warm_start else Labels.SUBSET
         labels = Labels.NEW if new and not incremental else known
         if not team.is_alone:
-            self._check_ranks(team, X, y, sample_weight, dtype, new=new, incremental=incremental)
+            check_ranks(self, team, X, y, sample_weight, dtype, new=new, incremental=incremental)
         data = self._make_data(X, y, sample_weight, dtype, labels, team, training=True)
         shard = Shard.of(team, data.n)
         find_scorer(self)  # that there is none is an error, whether it is used or not
@@ -419,37 +419,6 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         if not recorded:
             raise AttributeError("diagnostics_ is there after a fit with diagnostics=True.")
         return dict(zip(DIAGNOSTICS, np.array(recorded).transpose(2, 0, 1), strict=True))
-
-    def _check_ranks(
-        self,
-        team: Team,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        dtype: npt.DTypeLike,
-        *,
-        new: bool,
-        incremental: bool,
-    ) -> None:
-        """Check that all ranks are at the same fit."""
-        names = getattr(self, "feature_names_in_", None)
-        values: dict[str, Any] = {
-            "version of fastmlp": version("fastmlp"),
-            "engine": _native.engine(),
-            "estimator": type(self).__name__,
-            "call": "partial_fit" if incremental else "fit",
-            "number of features": self.n_features_in_,
-            "feature names": None if names is None else names.tolist(),
-            "dtype": np.dtype(dtype).name,
-            "kind of X": "sparse" if issparse(X) else "dense",
-            "shape of a row of y": y.shape[1:],
-            "kind of sample_weight": "None" if sample_weight is None else "given",
-            "number of samples seen before (t_)": 0 if new else self.t_,
-        }
-        for name, value in self.get_params(deep=False).items():
-            if name not in ("n_jobs", "verbose"):
-                values[name] = as_text(value)
-        team.check_same(values)
 
     # --- data ------------------------------------------------------------------------------------
 

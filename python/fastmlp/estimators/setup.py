@@ -1,12 +1,18 @@
 """What a fit begins with, by an estimator's parameters: architecture, solver, records."""
 
+from importlib.metadata import version
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+from scipy.sparse import issparse
 
+from fastmlp.core.native import _native
 from fastmlp.core.network import Architecture, Blocks, hidden_layers
+from fastmlp.training.checkpoint import as_text
 from fastmlp.training.data import Validation
+from fastmlp.training.distributed import Team
 from fastmlp.training.optimizer import Optimizer
 from fastmlp.training.schedules import SGD_SCHEDULES, Schedule
 
@@ -176,3 +182,35 @@ def start_records(
             estimator._no_improvement_count = 0
         estimator.best_validation_score_ = best_score
         estimator._comparable_scores = comparable
+
+
+def check_ranks(
+    estimator: Any,
+    team: Team,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    dtype: npt.DTypeLike,
+    *,
+    new: bool,
+    incremental: bool,
+) -> None:
+    """Check that all ranks are at the same fit."""
+    names = getattr(estimator, "feature_names_in_", None)
+    values: dict[str, Any] = {
+        "version of fastmlp": version("fastmlp"),
+        "engine": _native.engine(),
+        "estimator": type(estimator).__name__,
+        "call": "partial_fit" if incremental else "fit",
+        "number of features": estimator.n_features_in_,
+        "feature names": None if names is None else names.tolist(),
+        "dtype": np.dtype(dtype).name,
+        "kind of X": "sparse" if issparse(X) else "dense",
+        "shape of a row of y": y.shape[1:],
+        "kind of sample_weight": "None" if sample_weight is None else "given",
+        "number of samples seen before (t_)": 0 if new else estimator.t_,
+    }
+    for name, value in estimator.get_params(deep=False).items():
+        if name not in ("n_jobs", "verbose"):
+            values[name] = as_text(value)
+    team.check_same(values)
