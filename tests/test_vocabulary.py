@@ -891,7 +891,9 @@ def test_check_gradients_sees_a_wrong_gradient(monkeypatch):
 
 
 def test_check_gradients_refuses():
-    with pytest.raises(TypeError, match="estimator must be an MLPClassifier, MLPRegressor, RNNClassifier or RNN"):
+    with pytest.raises(
+        TypeError, match="estimator must be an MLPClassifier, MLPRegressor, RNNClassifier or RNN"
+    ):
         check_gradients("clf", X_iris, y_iris)
     model = MLPClassifier((4,), max_iter=1).fit(X_iris, y_iris)
     with pytest.raises(ValueError, match="max_parameters must be an int"):
