@@ -5,21 +5,24 @@
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastmlp.estimators.adaline import Adaline
 from fastmlp.estimators.autoencoder import MLPAutoencoder
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.perceptron import Perceptron
-from fastmlp.estimators.recurrent_classifier import RNNClassifier
-from fastmlp.estimators.recurrent_regressor import RNNRegressor
 from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.estimators.tabular_classifier import TabularMLPClassifier
 from fastmlp.estimators.tabular_regressor import TabularMLPRegressor
 from fastmlp.exchange.model_files import load
 from fastmlp.exchange.onnx_pipelines import to_onnx
+from fastmlp.exchange.registry import LATER, registered_class
 from fastmlp.exchange.sklearn import from_sklearn
 from fastmlp.training.distributed import distributed
+
+if TYPE_CHECKING:  # see __getattr__
+    from fastmlp.estimators.recurrent_classifier import RNNClassifier
+    from fastmlp.estimators.recurrent_regressor import RNNRegressor
 
 __all__ = [
     "Adaline",
@@ -40,10 +43,18 @@ __all__ = [
 
 __version__: str
 
+_ROOMS = ("inspection", "playground")  # which most programs do without
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *_ROOMS]
+
 
 def __getattr__(name: str) -> Any:
-    if name in ("inspection", "playground"):  # which most programs do without
+    if name in _ROOMS:
         return import_module(f"fastmlp.{name}")
+    if name in LATER:
+        return registered_class(name)
     if name == "__version__":  # looking it up takes longer than all else here
         from importlib.metadata import version
 

@@ -1,10 +1,17 @@
 """The estimators by their names: what files and conversions make estimators of."""
 
+from importlib import import_module
 from typing import Any, TypeVar
 
 Class = TypeVar("Class", bound=type)
 
 _ESTIMATORS: dict[str, Any] = {}
+
+# Those that most programs do without, and where they are: imported when they are asked for.
+LATER = {
+    "RNNClassifier": "fastmlp.estimators.recurrent_classifier",
+    "RNNRegressor": "fastmlp.estimators.recurrent_regressor",
+}
 
 
 def register(cls: Class) -> Class:
@@ -15,17 +22,21 @@ def register(cls: Class) -> Class:
 
 def registered_names() -> list[str]:
     """The names of all estimators."""
-    return list(_ESTIMATORS)
+    return list({**_ESTIMATORS, **LATER})
 
 
 def registered_classes() -> list[Any]:
     """The classes of all estimators."""
-    return list(_ESTIMATORS.values())
+    return [registered_class(name) for name in registered_names()]
 
 
 def registered_class(name: Any) -> Any:
     """The class of a name, or None."""
-    return _ESTIMATORS.get(name) if isinstance(name, str) else None
+    if not isinstance(name, str):
+        return None
+    if name in LATER and name not in _ESTIMATORS:
+        import_module(LATER[name])
+    return _ESTIMATORS.get(name)
 
 
 def is_registered(cls: Any) -> bool:
