@@ -141,7 +141,14 @@ def test_the_command_serves_a_table_until_ctrl_c(tmp_path):
     path = tmp_path / "iris.csv"
     load_iris(as_frame=True).frame.to_csv(path, index=False)
     command = [sys.executable, "-m", "fastmlp", "playground", "--no-browser", "--data", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # which a process that a script starts in the background ignores
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     line = process.stdout.readline()
     assert "http://127.0.0.1:" in line, process.stderr.read()
     assert "Ctrl-C" in process.stdout.readline()

@@ -13,9 +13,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from math import ceil, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -372,8 +371,7 @@ def check_alone(estimator: Any) -> None:
 # --- rows ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Shard:
+class Shard(NamedTuple):
     """The rows of this rank among those of all, which are numbered rank after rank.
 
     Attributes
