@@ -95,7 +95,7 @@ struct Part {
   /// Replaces numbers by their sums over all processes, on the calling thread. Says whether to go
   /// on, to end after the step at hand (all processes are told the same), or that it has failed:
   /// the step is given up.
-  Answer (*reduce)(void* context, void* numbers, int64_t count);
+  Answer (*reduce)(void* context, void* numbers, int64_t count) noexcept;
   void* context;
 };
 

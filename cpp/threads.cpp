@@ -101,7 +101,7 @@ SubnormalMode SubnormalMode::as_zero() const {
   return mode;
 }
 
-void SubnormalMode::set() const {
+void SubnormalMode::set() const noexcept {
 #if defined(__SSE__)
   __builtin_ia32_ldmxcsr(unsigned(bits_));
 #elif defined(__aarch64__)

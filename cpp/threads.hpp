@@ -27,7 +27,7 @@ class SubnormalMode {
   /// The same, but subnormal numbers count as zero, those that come and those that come about.
   SubnormalMode as_zero() const;
   /// Makes it the calling thread's.
-  void set() const;
+  void set() const noexcept;
 
  private:
   uint64_t bits_;

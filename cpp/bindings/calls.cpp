@@ -112,7 +112,7 @@ void PartArgument::set_on(Pass* pass, Stop* stop) {
   stop_ = stop;
 }
 
-Part::Answer PartArgument::reduce(void* context, void* numbers, int64_t count) {
+Part::Answer PartArgument::reduce(void* context, void* numbers, int64_t count) noexcept {
   const PartArgument& self = *static_cast<PartArgument*>(context);
   const py::gil_scoped_acquire acquire;
   try {

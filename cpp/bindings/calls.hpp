@@ -58,7 +58,7 @@ class PartArgument {
   void set_on(Pass* pass, Stop* stop);
 
  private:
-  static Part::Answer reduce(void* context, void* numbers, int64_t count);
+  static Part::Answer reduce(void* context, void* numbers, int64_t count) noexcept;
 
   bool given_;
   py::object places_, reduce_;
