@@ -18,7 +18,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
 import fastmlp
-from fastmlp import MLPClassifier
+from fastmlp import MLPClassifier, RNNClassifier
 from fastmlp.estimators.base import all_or_nothing
 from fastmlp.estimators.validation import ValidationInput
 from fastmlp.training.checkpoint import Checkpoint
@@ -214,6 +214,26 @@ def test_random_numbers_of_rank_0():
     first, second = ranks.in_threads(2, lambda comm: fit(comm, generators[comm.rank]))
     assert ranks.bits(first[0]) == ranks.bits(second[0])
     assert first[1] == second[1]
+
+
+def test_sequences_that_are_longer_on_some_ranks():
+    """Each rank pads to its own longest; a scorer's samples of all ranks are padded alike."""
+    X = np.random.RandomState(0).normal(size=(90, 6, 2))
+    y = (X[:, 0, 0] > 0).astype(int)
+    X[::2, 3:] = np.nan  # the rows of rank 0
+
+    def fit(comm, steps):
+        clf = RNNClassifier(
+            (4,), batch_size=10, early_stopping=True, scoring="f1", max_iter=3, random_state=0
+        )
+        with fastmlp.distributed(comm):
+            return clf.fit(X[comm.rank :: 2, : steps[comm.rank]], y[comm.rank :: 2])
+
+    trimmed, _ = ranks.in_threads(2, lambda comm: fit(comm, [3, 6]))
+    padded, _ = ranks.in_threads(2, lambda comm: fit(comm, [6, 6]))
+    assert trimmed.validation_scores_ == padded.validation_scores_
+    for found, right in zip(trimmed.coefs_, padded.coefs_, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-12)
 
 
 # --- faults --------------------------------------------------------------------------------------

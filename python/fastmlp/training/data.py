@@ -75,10 +75,22 @@ class Validation:
 
 
 def _joined(parts: Sequence[Any]) -> Any:
-    """Some rows after others."""
+    """Some rows after others; sequences (n, n_steps, n_features) padded to the longest."""
     if parts[0] is None:
         return None
-    return vstack(parts, format="csr") if issparse(parts[0]) else np.concatenate(parts)
+    if issparse(parts[0]):
+        return vstack(parts, format="csr")
+    if parts[0].ndim == 3 and len({part.shape[1] for part in parts}) > 1:
+        steps = max(part.shape[1] for part in parts)
+        parts = [
+            np.pad(
+                part.astype(np.result_type(part.dtype, np.float32), copy=False),  # which has NaN
+                ((0, 0), (0, steps - part.shape[1]), (0, 0)),
+                constant_values=np.nan,
+            )
+            for part in parts
+        ]
+    return np.concatenate(parts)
 
 
 def split_rows(
