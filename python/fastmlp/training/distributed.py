@@ -28,6 +28,10 @@ class RankError(RuntimeError):
     """What ranks are told whose own work is in order, when another rank has failed."""
 
 
+class InterruptOfAll(KeyboardInterrupt):
+    """An interrupt that all ranks have been told of, and raise in the same call."""
+
+
 class Team:
     """One process, which trains alone.
 
@@ -140,7 +144,7 @@ class Ranks(Team):
         interrupted, end = self._meet(ends=ends)
         if interrupted:
             self._interrupted = False
-            raise KeyboardInterrupt
+            raise InterruptOfAll
         return end
 
     @contextmanager

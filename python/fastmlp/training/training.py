@@ -156,7 +156,7 @@ class Training(ABC):
         # an earlier process may have spent some of it; one clock decides
         if self.estimator.max_time is not None and self.team.leads:
             self.deadline = self.began + float(self.estimator.max_time)
-        with interruptible(), self._telling_of_failures():
+        with interruptible(self.team), self._telling_of_failures():
             self._train()
             self.was_interrupted = False
         self.watchers.stopped(self)
