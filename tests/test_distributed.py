@@ -258,6 +258,19 @@ def test_a_fault_is_told_to_all_threads(name):
     check_fault(name, told, 3)
 
 
+def test_classes_of_partial_fit_are_the_same():
+    """As many others would be trained together without an error of the core's."""
+
+    def fit(comm):
+        X, y = rank_faults.own(comm.rank, comm.size)
+        with fastmlp.distributed(comm):
+            rank_faults.classifier().partial_fit(X, y % 2, classes=[0, 1, 2 + comm.rank])
+
+    told, raised = ranks.in_threads(2, fit)
+    assert isinstance(told, RuntimeError)
+    assert "All ranks must have the same classes. Rank 0 has [0, 1, 2], rank 1 has [" in str(raised)
+
+
 @pytest.mark.parametrize("name", rank_faults.ALIKE)
 def test_what_no_rank_can_do(name):
     told = ranks.in_threads(2, lambda c: rank_faults.all_alike(name, c, c.rank, c.size))

@@ -197,6 +197,8 @@ def check_ranks(
 ) -> None:
     """Check that all ranks are at the same fit."""
     names = getattr(estimator, "feature_names_in_", None)
+    # of a new fit they are yet to be found in the y of all ranks
+    classes = None if new and not incremental else getattr(estimator, "classes_", None)
     values: dict[str, Any] = {
         "version of fastmlp": version("fastmlp"),
         "engine": _native.engine(),
@@ -207,6 +209,7 @@ def check_ranks(
         "dtype": np.dtype(dtype).name,
         "kind of X": "sparse" if issparse(X) else "dense",
         "shape of a row of y": y.shape[1:],
+        "classes": None if classes is None else classes.tolist(),
         "kind of sample_weight": "None" if sample_weight is None else "given",
         "number of samples seen before (t_)": 0 if new else estimator.t_,
     }
