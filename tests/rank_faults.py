@@ -18,6 +18,7 @@ from sklearn.datasets import load_iris
 import fastmlp
 from fastmlp import MLPClassifier, MLPRegressor, Perceptron, TabularMLPClassifier
 from fastmlp.estimators import setup
+from fastmlp.estimators.session import TrainingSession
 
 X, y = load_iris(return_X_y=True)
 TOGETHER = {"max_iter": 3, "random_state": 0, "tol": 0}
@@ -210,6 +211,8 @@ def all_alike(name, comm, rank, size):
                 TabularMLPClassifier().fit(X, y)
             elif name == "diagnostics":
                 classifier(diagnostics=True).fit(X, y)
+            elif name == "session":
+                TrainingSession(classifier(), X, y)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return "nothing"
@@ -221,6 +224,7 @@ ALIKE = {
     "perceptron": "ValueError: Perceptron trains in one process",
     "table": "ValueError: TabularMLPClassifier trains in one process",
     "diagnostics": "ValueError: diagnostics",
+    "session": "ValueError: A session is of one process",
 }
 
 

@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import fastmlp
 from fastmlp import MLPClassifier, MLPRegressor, RNNClassifier, RNNRegressor
 from fastmlp.core.native import _native
+from fastmlp.estimators.session import TrainingSession
 from fastmlp.inspection import (
     ActivationDisplay,
     NetworkDisplay,
@@ -880,6 +881,8 @@ def test_what_does_not_look_into_them_says_so(Estimator):
         diagnose(model, X, targets(Estimator))
     with pytest.raises(TypeError, match=f"Got {Estimator.__name__} instead"):
         explain_step(model, X[:1], targets(Estimator)[:1])
+    with pytest.raises(TypeError, match=f"dense networks. Got {Estimator.__name__}"):
+        TrainingSession(model, X, targets(Estimator))
     pytest.importorskip("matplotlib").use("Agg")
     for display in (ActivationDisplay, UnitsDisplay):
         with pytest.raises(TypeError, match=f"Got {Estimator.__name__} instead, whose units"):

@@ -19,6 +19,7 @@ from fastmlp.estimators.setup import (
 )
 from fastmlp.estimators.validation import ValidationInput
 from fastmlp.training.checkpoint import Checkpoint
+from fastmlp.training.distributed import current_team
 from fastmlp.training.first_order import RECORDS, FirstOrderTraining
 
 # the parameters that `TrainingSession.change` takes
@@ -68,7 +69,8 @@ class TrainingSession:
     Raises
     ------
     ValueError, TypeError
-        As of `fit`; and for 'lbfgs', whose iterations cannot be parted.
+        As of `fit`; for 'lbfgs', whose iterations cannot be parted; for recurrent networks; and
+        within `fastmlp.distributed`.
 
     Examples
     --------
@@ -82,10 +84,14 @@ class TrainingSession:
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> None:
         check_parameters(estimator)
+        if not current_team().is_alone:
+            raise ValueError("A session is of one process: use fit within fastmlp.distributed.")
         self._worker = snapshot(estimator)
         training = self._worker._begin(X, y, sample_weight, ValidationInput(), Checkpoint(None, 1))
         if not isinstance(training, FirstOrderTraining):
             raise ValueError("A session is for first-order solvers. Got solver='lbfgs'.")
+        if self._worker._cell:
+            raise TypeError(f"A session is for dense networks. Got {type(estimator).__name__}.")
         self._training = training
         self.has_ended = False
         self._show_parameters(self._worker)
