@@ -108,6 +108,7 @@ def test_the_path_leads_to_the_fitted_weights(parameters):
     model = MLPClassifier((4,), max_iter=12, random_state=3, **parameters).fit(X, labels)
     path = training_path(model, X, labels, n_points=4)
     assert len(path) <= 5
+    assert {len(point) for point in path} == {3 if "activation" in parameters else 2}
     for ours, theirs in zip(
         path[-1][0] + path[-1][1], model.coefs_ + model.intercepts_, strict=True
     ):

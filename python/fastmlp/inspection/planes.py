@@ -78,7 +78,7 @@ def training_path(
             f"random_state={fitted.random_state!r}."
         )
     has_slopes = any(slope is not None for slope in path[0].slopes)
-    return [tuple(blocks) if has_slopes else tuple(blocks[:2]) for blocks in path]
+    return [tuple(blocks[: 3 if has_slopes else 2]) for blocks in path]
 
 
 def data_loss(fitted: Any, X: Any, y: Any) -> Callable[[Array], float]:

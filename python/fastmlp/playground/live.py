@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmlp.core.arrays import native_rows
-from fastmlp.core.network import Network, Samples
+from fastmlp.core.network import Blocks, Network, Samples
 from fastmlp.core.typing import Array
 from fastmlp.estimators.session import CHANGEABLE
 from fastmlp.estimators.setup import architecture_of
@@ -216,10 +216,9 @@ class LiveNetwork:
         """The epochs that one can go back to."""
         return sorted(self._snapshots)
 
-    def blocks_of(self, epoch: int) -> tuple[Any, ...]:
-        """The parameters of a snapshot, with slopes where there are some."""
-        blocks = self.session.blocks_of(self._snapshots[epoch]["session"])
-        return tuple(blocks) if any(s is not None for s in blocks.slopes) else tuple(blocks[:2])
+    def blocks_of(self, epoch: int) -> Blocks:
+        """The parameters of a snapshot."""
+        return self.session.blocks_of(self._snapshots[epoch]["session"])
 
     def back(self, epoch: int) -> None:
         """Go back to a snapshot, or forth to one from which nothing else was done."""
