@@ -16,7 +16,13 @@ import numpy as np
 from sklearn.datasets import load_iris
 
 import fastmlp
-from fastmlp import MLPClassifier, MLPRegressor, Perceptron, TabularMLPClassifier
+from fastmlp import (
+    MLPClassifier,
+    MLPRegressor,
+    Perceptron,
+    RNNClassifier,
+    TabularMLPClassifier,
+)
 from fastmlp.estimators import setup
 from fastmlp.estimators.session import TrainingSession
 
@@ -211,6 +217,9 @@ def all_alike(name, comm, rank, size):
                 TabularMLPClassifier().fit(X, y)
             elif name == "diagnostics":
                 classifier(diagnostics=True).fit(X, y)
+            elif name == "targets per step":
+                steps = X[:, : 3 + rank]
+                RNNClassifier((2,), max_iter=2).fit(steps, (steps > 1).astype(int))
             elif name == "session":
                 TrainingSession(classifier(), X, y)
     except Exception as error:
@@ -224,6 +233,7 @@ ALIKE = {
     "perceptron": "ValueError: Perceptron trains in one process",
     "table": "ValueError: TabularMLPClassifier trains in one process",
     "diagnostics": "ValueError: diagnostics",
+    "targets per step": "ValueError: One target per step is for one process",
     "session": "ValueError: A session is of one process",
 }
 

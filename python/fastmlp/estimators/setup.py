@@ -208,7 +208,8 @@ def check_ranks(
         "feature names": None if names is None else names.tolist(),
         "dtype": np.dtype(dtype).name,
         "kind of X": "sparse" if issparse(X) else "dense",
-        "shape of a row of y": y.shape[1:],
+        # of targets per step, which are refused, the steps may be of any number
+        "shape of a row of y": "one per step" if estimator._per_step else y.shape[1:],
         "classes": None if classes is None else classes.tolist(),
         "kind of sample_weight": "None" if sample_weight is None else "given",
         "number of samples seen before (t_)": 0 if new else estimator.t_,
