@@ -236,6 +236,24 @@ def test_sequences_that_are_longer_on_some_ranks():
         np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-12)
 
 
+def test_the_patience_of_earlier_fits_is_that_of_rank_0():
+    """With their own, ranks that were fitted apart would end training in different epochs."""
+    fitted = []
+    for rank in range(2):
+        clf = rank_faults.classifier(warm_start=True, n_iter_no_change=3)
+        fitted.append(clf.fit(*rank_faults.own(rank, 2)).set_params(max_iter=20))
+    fitted[0].best_loss_, fitted[1].best_loss_ = 0.0, np.inf
+
+    def fit(comm):
+        with fastmlp.distributed(comm):
+            return fitted[comm.rank].fit(*rank_faults.own(comm.rank, 2))
+
+    first, second = ranks.in_threads(2, fit)
+    assert first.n_iter_ == second.n_iter_ < 20
+    assert ranks.bits(first) == ranks.bits(second)
+    assert first.loss_curve_ == second.loss_curve_
+
+
 # --- faults --------------------------------------------------------------------------------------
 
 

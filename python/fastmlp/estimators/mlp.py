@@ -36,6 +36,7 @@ from fastmlp.estimators.setup import (
     dropout_rates,
     hidden_parameters,
     make_optimizer,
+    share_records,
     start_records,
 )
 from fastmlp.estimators.validation import (
@@ -310,6 +311,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         n = shard.total if train is None else len(train)
         batch = self._batch_size(n, team.size)
         optimizer = make_optimizer(self, blocks, random, goes_on=incremental)
+        if not (new or team.is_alone):
+            share_records(self, team)
         start_records(self, blocks, validation, goes_on=not new)
         if validation is not None and has_scorer(self):
             validation.score(blocks)  # what the scorer cannot do is found before training

@@ -1,5 +1,6 @@
 """What a fit begins with, by an estimator's parameters: architecture, solver, records."""
 
+from copy import copy
 from importlib.metadata import version
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from fastmlp.core.network import Architecture, Blocks, hidden_layers
 from fastmlp.training.checkpoint import as_text
 from fastmlp.training.data import Validation
 from fastmlp.training.distributed import Team
+from fastmlp.training.first_order import RECORDS
 from fastmlp.training.optimizer import Optimizer
 from fastmlp.training.schedules import SGD_SCHEDULES, Schedule
 
@@ -182,6 +184,17 @@ def start_records(
             estimator._no_improvement_count = 0
         estimator.best_validation_score_ = best_score
         estimator._comparable_scores = comparable
+
+
+def share_records(estimator: Any, team: Team) -> None:
+    """Take rank 0's records of an earlier fit: patience is to end training on all ranks at once."""
+    names = (*RECORDS, "_comparable_scores")
+    own = vars(estimator)
+    found = team.bcast({name: own[name] for name in names if name in own})
+    for name in names:
+        own.pop(name, None)
+    # ranks that are threads are given the same lists
+    own.update({name: copy(value) for name, value in found.items()})
 
 
 def check_ranks(
