@@ -174,7 +174,7 @@ struct Operations {
   double (*predict)(const Recipe&, const T* const* blocks, const Data<T>&, const Pass&, T* out,
                     T* const* hidden, const T* const* state);
   /// Floating-point operations per second that one thread reaches on registers alone: the floor
-  /// that benchmarks are held against.
+  /// that benchmarks are compared with.
   double (*peak)();
 };
 

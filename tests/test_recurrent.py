@@ -507,6 +507,15 @@ def test_context_is_needed_and_learned():
     assert clf.score(2.0 * long - 1, np.cumsum(long, axis=1) % 2) > 0.9
 
 
+def test_scorers_cannot_take_targets_per_step_of_different_lengths():
+    ragged = [np.zeros(3), np.ones(5)] * 10
+    labels = [x.astype(int) for x in ragged]
+    clf = RNNClassifier((2,), early_stopping=True, scoring="accuracy", random_state=0)
+    with pytest.raises(ValueError, match="scoring='accuracy' cannot compare targets per step"):
+        clf.fit(ragged, labels)
+    clf.set_params(max_iter=2, scoring="loss").fit(ragged, labels)
+
+
 @both
 @pytest.mark.parametrize("y", ["last", "array"])
 @pytest.mark.parametrize("scoring", [None, "loss"])

@@ -26,6 +26,7 @@ from fastmlp import (
 from fastmlp.core import threads
 from fastmlp.core.network import Network
 from fastmlp.core.threads import n_threads
+from fastmlp.playground import TrainingSession
 from tests.conftest import LIMIT
 
 pytestmark = [
@@ -103,6 +104,15 @@ def test_a_number_of_threads_that_was_asked_for_is_not_shared(teams):
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda n_jobs: fit(rate, n_jobs), (4, -1)))
     assert sorted(teams) == [4, 4, 4, 6, 6, 6]
+
+
+@pytest.mark.usefixtures("six_threads")
+def test_a_session_shares_the_threads(teams):
+    session = TrainingSession(MLPClassifier((5,), random_state=0), X[:100], y[:100])
+    with threads.FitUnderWay(), ThreadPoolExecutor(1) as pool:
+        pool.submit(session.train, 2).result()
+    session.train(1)
+    assert teams == [3, 3, 6]
 
 
 @pytest.mark.usefixtures("six_threads")

@@ -139,7 +139,7 @@ inline int tile_rows(int64_t rows) {
 }
 
 /// The tile of `rows` (a power of two up to kTileRows) by `vectors` (1 to kTileVectors). Only full
-/// ones heed marks.
+/// ones go by marks.
 template <class T, Order order>
 Tile<T> find_tile(int rows, int vectors, Marks marks) {
   constexpr int R = kTileRows<T>;

@@ -39,6 +39,8 @@ threadpoolctl.register(_Controller)
 # The threads that are within a fit, by their identifiers. Single operations on it are atomic; a
 # lock could be held by another thread at the moment of a fork, and then in the child for ever.
 _fitting: set[int] = set()
+if hasattr(os, "register_at_fork"):  # in a child none is under way
+    os.register_at_fork(after_in_child=_fitting.clear)
 
 
 class FitUnderWay:

@@ -20,6 +20,7 @@ from fastmlp.estimators.attributes import MLP_ATTRIBUTES
 from fastmlp.estimators.base import Labels, check_sample_weight, snapshot
 from fastmlp.estimators.mlp import MultilayerPerceptron
 from fastmlp.estimators.parameters import MLP_PARAMETERS
+from fastmlp.estimators.scoring import has_scorer
 from fastmlp.estimators.sequences import (
     check_features,
     checked_sequences,
@@ -273,7 +274,14 @@ class RecurrentPerceptron(MultilayerPerceptron):
         return spread(targets, valid), masked(spread(compared, valid), valid)
 
     def _labels_for_scorers(self, y: Any, labels: Array) -> Any:
-        if self._per_step:  # numbers need their third axis to be known for what they are
+        if self._per_step:
+            named = isinstance(self.scoring, str) and has_scorer(self)
+            if named and not steps_of(y).all():
+                raise ValueError(
+                    f"scoring={self.scoring!r} cannot compare targets per step of sequences of "
+                    "different lengths: use scoring=None or scoring='loss'."
+                )
+            # numbers need their third axis to be known for what they are
             y = y.data if is_classifier(self) or y.ndim == 3 else y.data[:, :, np.newaxis]
         return super()._labels_for_scorers(y, labels)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastmlp.core.native import _native
 from fastmlp.core.rules import check_parameters
-from fastmlp.core.threads import n_threads
+from fastmlp.core.threads import FitUnderWay, n_threads
 from fastmlp.core.typing import Array
 from fastmlp.estimators.base import snapshot
 from fastmlp.estimators.parameters import MLP_PARAMETERS
@@ -131,7 +131,9 @@ class TrainingSession:
         if self.has_ended or not epochs:
             return float(self._worker.loss_)
         training, patiently = self._training, not self._worker.early_stopping
-        if not training.advance(epochs, patiently=patiently):
+        with FitUnderWay():
+            goes_on = training.advance(epochs, patiently=patiently)
+        if not goes_on:
             self.has_ended = True
             if self._worker.best_validation_score_ > -np.inf:
                 training.network.write(training.best_blocks)

@@ -1,4 +1,4 @@
-"""Closer looks at a network as it is: the loss around it, what ails it, one step on one row."""
+"""Closer looks at a network as it is: the loss around it, its health, one step on one row."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def landscape(
     return header, {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
-# --- what ails it --------------------------------------------------------------------------------
+# --- its health -----------------------------------------------------------------------------------
 
 
 def findings(live: LiveNetwork) -> list[dict[str, Any]]:

@@ -262,6 +262,8 @@ def _text(error: BaseException | None, leaves: bool) -> str | None:
 # --- the team of a thread ------------------------------------------------------------------------
 
 _teams: dict[int, Ranks] = {}  # by the threads that entered `distributed`
+if hasattr(os, "register_at_fork"):  # a child is no rank
+    os.register_at_fork(after_in_child=_teams.clear)
 
 
 def current_team() -> Team:
