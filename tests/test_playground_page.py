@@ -246,12 +246,12 @@ def test_weights_are_shown_and_edited(tab):
     line.dispatch_event("click", {"clientX": 500, "clientY": 300})
     tab.page.fill("dialog [data-weight='0.0.0']", "-3.5")
     tab.page.keyboard.press("Enter")
+    tab.until("window.playground.nets[0].arrays['weights.0'][0] === -3.5")
     tab.idle()
-    assert tab.value("window.playground.nets[0].arrays['weights.0'][0]") == -3.5
     assert tab.page.get_attribute(sign, "class") == "negative"
     dashes = tab.page.eval_on_selector(sign, "line => getComputedStyle(line).strokeDasharray")
     assert dashes != "none"  # the sign is seen without colours as well
-    assert tab.page.query_selector("dialog") is None
+    tab.page.wait_for_selector("dialog", state="detached")
 
 
 def test_the_card_of_a_unit(tab):
@@ -260,11 +260,11 @@ def test_the_card_of_a_unit(tab):
     assert tab.text("dialog .formula").startswith("logistic(")
     tab.page.fill("dialog [data-bias='2.0']", "2")
     tab.page.keyboard.press("Tab")
+    tab.until("window.playground.nets[0].arrays['biases.2'][0] === 2")
     tab.idle()
-    assert tab.value("window.playground.nets[0].arrays['biases.2'][0]") == 2
     assert tab.pixels(OUTPUT) != before
     tab.page.keyboard.press("Escape")
-    assert tab.page.query_selector("dialog") is None
+    tab.page.wait_for_selector("dialog", state="detached")
 
 
 # --- training ------------------------------------------------------------------------------------
