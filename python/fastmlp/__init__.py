@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fastmlp.estimators.adaline import Adaline
-from fastmlp.estimators.autoencoder import MLPAutoencoder
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.perceptron import Perceptron
 from fastmlp.estimators.regressor import MLPRegressor
@@ -21,6 +20,7 @@ from fastmlp.exchange.sklearn import from_sklearn
 from fastmlp.training.distributed import distributed
 
 if TYPE_CHECKING:  # see __getattr__
+    from fastmlp.estimators.autoencoder import MLPAutoencoder
     from fastmlp.estimators.recurrent_classifier import RNNClassifier
     from fastmlp.estimators.recurrent_regressor import RNNRegressor
 

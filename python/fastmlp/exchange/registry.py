@@ -9,6 +9,7 @@ _ESTIMATORS: dict[str, Any] = {}
 
 # Those that most programs do without, and where they are: imported when they are asked for.
 LATER = {
+    "MLPAutoencoder": "fastmlp.estimators.autoencoder",
     "RNNClassifier": "fastmlp.estimators.recurrent_classifier",
     "RNNRegressor": "fastmlp.estimators.recurrent_regressor",
 }
