@@ -47,8 +47,10 @@ struct Recipe {
   bool per_step;  // a recurrent network's outputs are wanted at every step, else at the last
   int64_t steps;  // of a sequence at most, where a session is opened; 1 where rows are no sequences
 
+  /// What a recurrent unit adds up: a gru's gates are two of its three.
+  int gates() const { return cell == Cell::gru ? 3 : 1; }
   /// What a unit of hidden layer l has several of, side by side.
-  int pieces(int l) const { return cell == Cell::gru ? 3 : hidden[l].pieces; }
+  int pieces(int l) const { return hidden[l].pieces * gates(); }
   bool recurrent() const { return cell != Cell::dense; }
 };
 

@@ -10,13 +10,13 @@ namespace {
 using namespace py::literals;
 
 /// Fills in the sizes of a network from the shapes of its weights.
-void plan_units(const py::list& arrays, bool has_outputs, int gates, Plan* plan) {
+void plan_units(const py::list& arrays, bool has_outputs, Plan* plan) {
   const size_t n_layers = plan->hidden.size() + (has_outputs ? 1 : 0);
   require(n_layers >= 1 && arrays.size() >= 2 * n_layers, "blocks: wrong number of arrays");
   for (size_t l = 0; l < n_layers; ++l) {
     require(py::isinstance<py::array>(arrays[2 * l]), "weight: not an array");
     const auto weight = py::cast<py::array>(arrays[2 * l]);
-    const int pieces = l < plan->hidden.size() ? plan->hidden[l].pieces * gates : 1;
+    const int pieces = l < plan->hidden.size() ? plan->hidden[l].pieces * plan->recipe.gates() : 1;
     require(weight.ndim() == 2 && weight.shape(0) >= 1 && weight.shape(1) >= pieces,
             "weight: wrong shape");
     if (plan->units.empty()) plan->units.push_back(weight.shape(0));
@@ -58,8 +58,8 @@ std::pair<py::array, double> predict(const py::list& arrays, const Request& aske
                                      py::list* layers) {
   Plan plan;
   plan_hidden(asked.hidden, &plan);
-  plan_units(arrays, asked.loss.has_value(), asked.cell == "gru" ? 3 : 1, &plan);
   plan_cell(asked.cell, asked.per_step, 1, &plan);
+  plan_units(arrays, asked.loss.has_value(), &plan);
   finish_plan(asked.loss, asked.loss_parameter, asked.label_smoothing, &plan);
   const auto shapes = block_shapes(plan.recipe);
   const auto blocks = block_pointers<T>(arrays, shapes);

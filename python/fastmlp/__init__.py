@@ -15,7 +15,7 @@ from fastmlp.estimators.tabular_classifier import TabularMLPClassifier
 from fastmlp.estimators.tabular_regressor import TabularMLPRegressor
 from fastmlp.exchange.model_files import load
 from fastmlp.exchange.onnx_pipelines import to_onnx
-from fastmlp.exchange.registry import LATER, registered_class
+from fastmlp.exchange.registry import ESTIMATORS, registered_class
 from fastmlp.exchange.sklearn import from_sklearn
 from fastmlp.training.distributed import distributed
 
@@ -53,7 +53,7 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"fastmlp.{name}")
-    if name in LATER:
+    if name in ESTIMATORS:
         return registered_class(name)
     if name == "__version__":  # looking it up takes longer than all else here
         from importlib.metadata import version

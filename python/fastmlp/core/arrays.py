@@ -9,6 +9,11 @@ from scipy.sparse import issparse
 from fastmlp.core.typing import Array, Rows
 
 
+def steps_within(lengths: Array, steps: int) -> Array:
+    """Where sequences of these lengths (n,) have steps, of so many at most (n, steps)."""
+    return np.asarray(np.arange(steps) < lengths[:, np.newaxis])
+
+
 def native_rows(X: Any, dtype: npt.DTypeLike) -> Rows:
     """Finite X as the core reads it: copied only where its type or its memory layout demands it.
 

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp.core.arrays import as_block
+from fastmlp.core.arrays import as_block, steps_within
 from fastmlp.core.native import _native
 from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Part, Rows
 
@@ -130,6 +130,11 @@ class Blocks(NamedTuple):
         return all(np.isfinite(array).all() for array in self.in_core_order())
 
 
+def gates_of(cell: str) -> int:
+    """What a unit of a recurrent layer adds up: the gates of a 'gru' are two of its three."""
+    return 3 if cell == "gru" else 1
+
+
 class Architecture(NamedTuple):
     """What a network is.
 
@@ -162,8 +167,8 @@ class Architecture(NamedTuple):
 
     @property
     def gates(self) -> int:
-        """What a unit of a recurrent layer adds up: the gates of a 'gru' are two of its three."""
-        return 3 if self.cell == "gru" else 1
+        """`gates_of` its cell."""
+        return gates_of(self.cell)
 
     def fans(self) -> list[tuple[int, int]]:
         """Inputs and units of each layer, of a maxout layer the units of one piece."""
@@ -254,7 +259,7 @@ class Samples(NamedTuple):
         assert isinstance(rows, np.ndarray)
         n, steps = rows.shape[:2]
         counts = np.full(n, steps) if lengths is None else lengths
-        valid = np.arange(steps) < counts[:, np.newaxis]
+        valid = steps_within(counts, steps)
         weights = None if weights is None else np.repeat(weights, counts)
         return Samples(rows[valid], targets[valid], weights)
 

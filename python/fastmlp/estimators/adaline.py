@@ -28,7 +28,6 @@ from fastmlp.estimators.single_layer import (
     class_weight_parameter,
     random_state_parameter,
 )
-from fastmlp.exchange.registry import register
 from fastmlp.training.data import Data
 from fastmlp.training.patience import Patience
 from fastmlp.training.progress import Progress
@@ -75,7 +74,6 @@ ADALINE_ATTRIBUTES = {
 }
 
 
-@register
 @documented
 class Adaline(SingleLayer):
     """Widrow and Hoff's adaptive linear neuron: a linear unit that learns by least squares.

@@ -23,7 +23,6 @@ from fastmlp.estimators.parameters import MLP_PARAMETERS
 from fastmlp.estimators.scoring import average
 from fastmlp.estimators.setup import HiddenParameters, check_length, is_one, layer_sizes
 from fastmlp.estimators.validation import checked_input
-from fastmlp.exchange.registry import register
 from fastmlp.exchange.values import Task
 from fastmlp.training.distributed import ALONE, Team
 
@@ -84,7 +83,6 @@ AUTOENCODER_ATTRIBUTES = {
 }
 
 
-@register
 @documented
 class MLPAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MultilayerPerceptron):
     """Multi-layer perceptron autoencoder.

@@ -30,7 +30,6 @@ from fastmlp.estimators.labels import (
 )
 from fastmlp.estimators.mlp import has_partial_fit
 from fastmlp.estimators.parameters import MLP_PARAMETERS
-from fastmlp.exchange.registry import register
 from fastmlp.exchange.sklearn import SklearnMixin
 
 CLASSIFIER_PARAMETERS = {
@@ -77,7 +76,6 @@ CLASSIFIER_ATTRIBUTES = {
 }
 
 
-@register
 @documented
 class MLPClassifier(ClassifierMixin, LabelledPerceptron, SklearnMixin):
     """Multi-layer perceptron classifier.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
+from fastmlp.core.network import gates_of
 from fastmlp.core.typing import Array
 
 
@@ -75,7 +76,7 @@ def check_network(estimator: Any) -> None:
     _require_floats("intercepts_", intercepts)
     if len(hidden) != n - 1:
         raise ValueError(f"{len(hidden)} activations do not fit {n - 1} hidden layers")
-    gates = 3 if e._cell == "gru" else 1
+    gates = gates_of(e._cell)
     pieces = [layer.pieces * gates for layer in hidden] + [1]
     if not _fit_each_other(e, pieces):
         raise ValueError(

@@ -36,7 +36,6 @@ from fastmlp.estimators.single_layer import (
     class_weight_parameter,
     random_state_parameter,
 )
-from fastmlp.exchange.registry import register
 from fastmlp.training.data import Data
 from fastmlp.training.patience import Patience
 from fastmlp.training.progress import Progress
@@ -149,7 +148,6 @@ class _OneAgainstRest:
         return cost
 
 
-@register
 @documented
 class Perceptron(SingleLayer):
     """Rosenblatt's perceptron: a weighted sum, and a threshold at 0.

@@ -26,7 +26,6 @@ from fastmlp.estimators.recurrent import (
     RECURRENT_PARAMETERS,
     RecurrentPerceptron,
 )
-from fastmlp.exchange.registry import register
 from fastmlp.training.distributed import Team
 
 RNN_CLASSIFIER_PARAMETERS = {
@@ -58,7 +57,6 @@ RNN_CLASSIFIER_ATTRIBUTES = {
 }
 
 
-@register
 @documented
 class RNNClassifier(ClassifierMixin, RecurrentPerceptron, LabelledPerceptron):
     """Recurrent classifier of sequences, or of each of their steps.

@@ -20,7 +20,6 @@ from fastmlp.estimators.recurrent import (
 )
 from fastmlp.estimators.regression import ValuedPerceptron
 from fastmlp.estimators.regressor import REGRESSOR_PARAMETERS
-from fastmlp.exchange.registry import register
 
 RNN_REGRESSOR_PARAMETERS = {
     **RECURRENT_PARAMETERS,
@@ -33,7 +32,6 @@ RNN_REGRESSOR_ATTRIBUTES = {
 }
 
 
-@register
 @documented
 class RNNRegressor(RegressorMixin, RecurrentPerceptron, ValuedPerceptron):
     """Recurrent regressor of sequences, or of each of their steps.

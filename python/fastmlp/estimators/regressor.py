@@ -16,7 +16,6 @@ from fastmlp.estimators.documentation import documented
 from fastmlp.estimators.mlp import has_partial_fit
 from fastmlp.estimators.parameters import MLP_PARAMETERS, positive
 from fastmlp.estimators.regression import ValuedPerceptron
-from fastmlp.exchange.registry import register
 from fastmlp.exchange.sklearn import SklearnMixin
 
 REGRESSOR_PARAMETERS = {
@@ -44,7 +43,6 @@ REGRESSOR_PARAMETERS = {
 REGRESSOR_ATTRIBUTES = {**MLP_ATTRIBUTES, "out_activation_": out_activation("identity", "exp")}
 
 
-@register
 @documented
 class MLPRegressor(RegressorMixin, ValuedPerceptron, SklearnMixin):
     """Multi-layer perceptron regressor.

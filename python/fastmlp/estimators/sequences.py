@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_array
 
-from fastmlp.core.arrays import converted, is_native_array
+from fastmlp.core.arrays import converted, is_native_array, steps_within
 from fastmlp.core.typing import Array
 
 _SWAPPED = (
@@ -82,7 +82,7 @@ def _padded(items: Sequence[Any], name: str) -> Array:
     if dtype.kind != "f":
         dtype = np.dtype(np.float64)
     padded = np.full((len(arrays), lengths.max(), n_features), np.nan, dtype)
-    padded[_steps_within(lengths, lengths.max())] = np.concatenate(arrays)
+    padded[steps_within(lengths, lengths.max())] = np.concatenate(arrays)
     return padded
 
 
@@ -113,7 +113,7 @@ def _check_padding(X: Array, name: str) -> None:
         raise ValueError(
             f"{name} contains NaN at all steps of sequence {np.argmin(lengths)}: it has none left."
         )
-    inside = missing & _steps_within(lengths, X.shape[1])[:, :, np.newaxis]
+    inside = missing & steps_within(lengths, X.shape[1])[:, :, np.newaxis]
     if inside.any():
         sequence, step, feature = np.argwhere(inside)[0]
         raise ValueError(
@@ -141,11 +141,7 @@ def _lengths(missing: Array) -> Array:
 def valid_steps(X: Array) -> Array:
     """Where X that was checked has steps, not padding (n, n_steps)."""
     lengths = lengths_of(X)
-    return _steps_within(np.full(len(X), X.shape[1]) if lengths is None else lengths, X.shape[1])
-
-
-def _steps_within(lengths: Array, steps: int) -> Array:
-    return np.asarray(np.arange(steps) < lengths[:, np.newaxis])
+    return steps_within(np.full(len(X), X.shape[1]) if lengths is None else lengths, X.shape[1])
 
 
 def check_features(X: Array, n_features: int, name: str) -> None:

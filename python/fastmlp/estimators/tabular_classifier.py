@@ -24,7 +24,6 @@ from fastmlp.estimators.tabular import (
     TabularMLP,
     Targets,
 )
-from fastmlp.exchange.registry import register
 from fastmlp.exchange.values import FittedEnsemble
 from fastmlp.tables.reading import is_missing
 from fastmlp.tables.table_encoder import EncodedRows
@@ -90,7 +89,6 @@ def _log_loss(probabilities: Array, truth: Array, weights: Array | None) -> floa
     return float(np.average(losses, weights=weights))
 
 
-@register
 @documented
 class TabularMLPClassifier(ClassifierMixin, TabularMLP):
     """Classifier for tables as they come: an ensemble of multi-layer perceptrons.

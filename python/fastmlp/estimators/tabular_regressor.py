@@ -23,7 +23,6 @@ from fastmlp.estimators.tabular import (
     TabularMLP,
     Targets,
 )
-from fastmlp.exchange.registry import register
 from fastmlp.exchange.values import FittedEnsemble
 
 _quantile = real(0, 1, "()")
@@ -36,7 +35,6 @@ def _minus_loss(network: Any, X: Array, y: Array, sample_weight: Array | None = 
     return -mean_loss(network, network._blocks(), network._hidden_layers, samples)
 
 
-@register
 @documented
 class TabularMLPRegressor(RegressorMixin, TabularMLP):
     """Regressor for tables as they come: an ensemble of multi-layer perceptrons.

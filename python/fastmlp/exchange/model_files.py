@@ -36,7 +36,7 @@ from fastmlp.core.rules import (
     real,
 )
 from fastmlp.core.typing import Array
-from fastmlp.exchange.registry import is_registered, registered_class, registered_names
+from fastmlp.exchange.registry import ESTIMATORS, is_registered, registered_class
 from fastmlp.training.optimizer import Optimizer
 from fastmlp.training.schedules import Schedule
 
@@ -103,7 +103,7 @@ class SavableMixin:
         True
         """
         if not is_registered(type(self)):
-            *names, last = registered_names()
+            *names, last = ESTIMATORS
             raise TypeError(
                 f"Only a {', '.join(names)} or {last} can be saved, not a {type(self).__name__}."
             )

@@ -161,7 +161,9 @@ class Split(NamedTuple):
     y_test: Array
 
 
-def split_rows(y: Array, train: float, seed: int, *, by_class: bool) -> tuple[Array, Array]:
+def train_and_test_rows(
+    y: Array, train: float, seed: int, *, by_class: bool
+) -> tuple[Array, Array]:
     """The numbers of the rows to train on, and of those to test on, both at random.
 
     With `by_class` the share of each class is the same in both, and each is among those to train
@@ -197,7 +199,7 @@ def make_points(
         chosen = PLANE_SETS[name]
         random = np.random.RandomState(seed)
         X, y = chosen.make(points, noise, min(classes, chosen.most_classes), random)
-        rows, rest = split_rows(y, train, seed, by_class=chosen.task == "classification")
+        rows, rest = train_and_test_rows(y, train, seed, by_class=chosen.task == "classification")
         made = Split(X[rows], y[rows], X[rest], y[rest])
     y_train = np.concatenate([made.y_train, more[:, 2].astype(made.y_train.dtype)])
     return Split(np.vstack([made.X_train, more[:, :2]]), y_train, made.X_test, made.y_test)
@@ -209,7 +211,7 @@ def make_digits(train: float, seed: int, added: Any) -> Split:
 
     X, y = load_digits(return_X_y=True)
     more = np.array(added, float).reshape(-1, 65)
-    rows, rest = split_rows(y, train, seed, by_class=True)
+    rows, rest = train_and_test_rows(y, train, seed, by_class=True)
     return Split(
         np.vstack([X[rows], more[:, :64]]) / 16,
         np.concatenate([y[rows], more[:, 64].astype(int)]),

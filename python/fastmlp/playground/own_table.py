@@ -13,7 +13,7 @@ from fastmlp.core.typing import Array
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.regressor import MLPRegressor
 from fastmlp.inspection.checks import check_kind, fitted_network
-from fastmlp.playground.datasets import Split, split_rows
+from fastmlp.playground.datasets import Split, train_and_test_rows
 from fastmlp.tables.encodings import (
     CategoryEncoding,
     DateEncoding,
@@ -346,7 +346,7 @@ def split_own_table(own: OwnTable, train: float, seed: int) -> tuple[Array, Arra
     """The numbers of the rows to train on, and of those to test on."""
     if own.is_raw:
         return np.arange(own.table.n), np.arange(0)
-    return split_rows(own.y, train, seed, by_class=own.classes is not None)
+    return train_and_test_rows(own.y, train, seed, by_class=own.classes is not None)
 
 
 def split_table(

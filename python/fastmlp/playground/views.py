@@ -31,9 +31,8 @@ def landscape(
     path, epochs = None, live.snapshots
     if directions == "path":
         chosen = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), _MOST_ON_PATH)))
-        epochs = [epochs[int(i)] for i in chosen]
-        path = [live.blocks_of(epoch) for epoch in epochs if epoch <= live.epoch]
-        epochs = [epoch for epoch in epochs if epoch <= live.epoch]
+        epochs = [epochs[int(i)] for i in chosen if epochs[int(i)] <= live.epoch]
+        path = [live.blocks_of(epoch) for epoch in epochs]
         if len(path) < 2:
             raise StateError("The way of training has one point only: train first.", "directions")
     n = len(problem.y_train)
