@@ -11,7 +11,8 @@
 // after all other blocks, layer by layer; of a gru (out, 3 * out), reset and update gate and
 // candidate side by side, with a bias (3 * out) of their own.
 //
-// Functions that allocate throw OutOfMemory (threads.hpp); `write` and `read` do not.
+// A call that has to have memory may throw OutOfMemory, any call of a device DeviceError
+// (errors.hpp). What a session then holds is of no use, but to be closed.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,10 @@ struct Hidden {
 /// 1990; and gru: see formulas/cells.hpp.
 enum class Cell { dense, elman, gru };
 
+/// How a device may round what wide layers multiply, in float32: not at all, or to the numbers of
+/// its tensor cores, of 10 or 7 bits after the point. Sums are float32.
+enum class Precision { float32, tf32, bfloat16 };
+
 /// What a network is. `loss` is a place in the list of formulas/losses.hpp.
 struct Recipe {
   const int64_t* units;  // n_layers + 1 sizes
@@ -46,6 +51,7 @@ struct Recipe {
   Cell cell;
   bool per_step;  // a recurrent network's outputs are wanted at every step, else at the last
   int64_t steps;  // of a sequence at most, where a session is opened; 1 where rows are no sequences
+  Precision precision;  // float32 on a CPU
 
   /// What a recurrent unit adds up: a gru's gates are two of its three.
   int gates() const { return cell == Cell::gru ? 3 : 1; }
@@ -136,6 +142,10 @@ struct Epoch {
   int64_t steps = 0;    // updates made
 };
 
+/// Data in the hands of an engine, for any number of passes. A device has it in memory of its own.
+template <class T>
+struct Held;
+
 /// A network's parameters, solver state and work space in the layout that an engine computes in.
 template <class T>
 struct Session;
@@ -146,6 +156,10 @@ constexpr int64_t kDiagnosedRows = 64;
 
 template <class T>
 struct Operations {
+  /// Data of so many rows of `features` and targets of `outputs` values. What they point to must
+  /// stay as it is until they are released.
+  Held<T>* (*hold)(const Data<T>&, int64_t rows, int64_t features, int64_t outputs);
+  void (*release)(Held<T>*);
   /// Room for steps over batches of up to `batch` rows, compressed ones if `sparse`;
   /// `keep_gradient` where gradient() is to be called.
   Session<T>* (*open)(const Recipe&, int64_t batch, bool sparse, bool keep_gradient);
@@ -156,16 +170,16 @@ struct Operations {
   void (*read)(const Session<T>*, int slot, T* const* blocks);
   /// One epoch of mini-batches of `batch` rows, the last one what is left; or its rest. A pass with
   /// a part asks for a network that keeps its gradient, here and in gradient().
-  Epoch (*train)(Session<T>*, const Data<T>&, const Pass&, int64_t batch, const SolverOptions&,
+  Epoch (*train)(Session<T>*, const Held<T>&, const Pass&, int64_t batch, const SolverOptions&,
                  const Epoch& begun);
   /// The loss over all rows and its exact gradient, the latter into `blocks`; neither if stopped.
-  double (*gradient)(Session<T>*, const Data<T>&, const Pass&, T* const* blocks);
+  double (*gradient)(Session<T>*, const Held<T>&, const Pass&, T* const* blocks);
   /// kDiagnoses numbers per layer, from one batch of up to kDiagnosedRows rows (of sequences as
   /// many as the work space holds at once) that moves nothing: the norm of the exact gradient; the
   /// standard deviation of the change of the weights since the last time (slot kDiagnosed), divided
   /// by that of the weights; the shares of units that are dead for all rows, and saturated for
   /// most. The network must keep its gradient.
-  void (*diagnose)(Session<T>*, const Data<T>&, const Pass&, double* numbers);
+  void (*diagnose)(Session<T>*, const Held<T>&, const Pass&, double* numbers);
   /// The predictions of a network given by `blocks`, into out (n, outputs), and unless `hidden` is
   /// null the activations of its hidden layers into hidden[0] (n, units[1]), ... Where the data has
   /// targets, returns their mean loss too, without penalty, rows weighing their sample weights.
@@ -173,7 +187,7 @@ struct Operations {
   /// every step, are (n, steps, ...), 0 past a sequence's end; they begin at `state`, (n,
   /// units[1]),
   /// ..., or at 0 if it is null.
-  double (*predict)(const Recipe&, const T* const* blocks, const Data<T>&, const Pass&, T* out,
+  double (*predict)(const Recipe&, const T* const* blocks, const Held<T>&, const Pass&, T* out,
                     T* const* hidden, const T* const* state);
   /// Floating-point operations per second that one thread reaches on registers alone: the floor
   /// that benchmarks are compared with.
@@ -182,7 +196,9 @@ struct Operations {
 
 struct Engine {
   const char* name;
-  bool (*available)();  // on this machine, now
+  const char* device;      // "cpu"; others are used where they are asked for only
+  const char* (*lacks)();  // what this machine lacks now to run it; null: nothing
+  const char* (*card)();   // the device's own name where nothing is lacking; "" of a CPU
   Operations<float> f32;
   Operations<double> f64;
 };
@@ -191,8 +207,9 @@ struct Engine {
 extern const Engine* const kEngines[];
 extern const int kNumEngines;
 
-/// The engine called `name`; with none, FASTMLP_ENGINE's, and without that the first available.
-/// Throws std::invalid_argument where the name is unknown or the engine is not available here.
-const Engine& find_engine(const char* name);
+/// The engine called `name`; with none FASTMLP_ENGINE's, if that is one of the device or the device
+/// is the CPU, and without that the first of the device that this machine can run. Throws
+/// std::invalid_argument where there is none.
+const Engine& find_engine(const char* name, const char* device = "cpu");
 
 }  // namespace fastmlp

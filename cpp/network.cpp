@@ -2,10 +2,10 @@
 
 #include <stdexcept>
 
+#include "errors.hpp"
 #include "formulas/activations.hpp"
 #include "formulas/losses.hpp"
 #include "formulas/solvers.hpp"
-#include "threads.hpp"
 
 namespace fastmlp {
 
@@ -39,6 +39,12 @@ std::vector<bool> learned_of(List<Items...>) {
 template <class... Items>
 std::vector<bool> pieces_of(List<Items...>) {
   return {Items::kPieces...};
+}
+
+/// For the end of what memory is wanted for; of a CPU nothing.
+std::string on_device(const Engine& engine) {
+  const std::string device = engine.device;
+  return device == "cpu" ? "" : " on the device '" + device + "'";
 }
 
 }  // namespace
@@ -119,6 +125,18 @@ double count(const std::vector<std::vector<int64_t>>& shapes) {
 }
 
 template <class T>
+HeldData<T>::HeldData(const Engine& engine, const Data<T>& data, int64_t rows, int64_t features,
+                      int64_t outputs)
+    : held_(nullptr, operations<T>(engine).release) {
+  try {
+    held_.reset(operations<T>(engine).hold(data, rows, features, outputs));
+  } catch (const OutOfMemory& error) {
+    const std::string purpose = "data of " + std::to_string(rows) + " rows" + on_device(engine);
+    throw OutOfMemory(error.bytes(), purpose.c_str());
+  }
+}
+
+template <class T>
 Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, bool sparse,
                     bool keep_gradient)
     : shapes_(block_shapes(recipe)),
@@ -131,6 +149,7 @@ Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, b
       per_step_(recipe.per_step),
       sparse_(sparse),
       keep_gradient_(keep_gradient),
+      engine_(engine),
       calls_(operations<T>(engine)),
       session_(nullptr, calls_.close) {
   double elements = count(shapes_), widths = double(features_);
@@ -149,11 +168,14 @@ Network<T>::Network(const Engine& engine, const Recipe& recipe, int64_t batch, b
         error.bytes(),
         ("training a network of " + layers + " neurons in batches of " + std::to_string(batch) +
          (recipe.recurrent() ? " sequences of " + std::to_string(recipe.steps) + " steps"
-                             : " rows"))
+                             : " rows") +
+         on_device(engine))
             .c_str());
   }
 }
 
+template class HeldData<float>;
+template class HeldData<double>;
 template class Network<float>;
 template class Network<double>;
 

@@ -33,6 +33,18 @@ double count(const std::vector<std::vector<int64_t>>& shapes);
 template <class T>
 const Operations<T>& operations(const Engine& engine);
 
+/// Data in the hands of an engine, for as long as this lives.
+template <class T>
+class HeldData {
+ public:
+  HeldData(const Engine& engine, const Data<T>& data, int64_t rows, int64_t features,
+           int64_t outputs);
+  const Held<T>& operator*() const { return *held_; }
+
+ private:
+  std::unique_ptr<Held<T>, void (*)(Held<T>*)> held_;
+};
+
 template <class T>
 class Network {
  public:
@@ -42,6 +54,7 @@ class Network {
 
   /// Shapes of the parameters, in the order of the blocks.
   const std::vector<std::vector<int64_t>>& shapes() const { return shapes_; }
+  const Engine& engine() const { return engine_; }
   int64_t features() const { return features_; }
   int64_t outputs() const { return outputs_; }
   int64_t layers() const { return layers_; }
@@ -58,7 +71,7 @@ class Network {
   // As in engine.hpp.
   void write(int slot, const T* const* blocks) { calls_.write(session_.get(), slot, blocks); }
   void read(int slot, T* const* blocks) const { calls_.read(session_.get(), slot, blocks); }
-  Epoch train(const Data<T>& data, const Pass& pass, int64_t batch, const SolverOptions& options,
+  Epoch train(const Held<T>& data, const Pass& pass, int64_t batch, const SolverOptions& options,
               const Epoch& begun) {
     reached_ = calls_.train(session_.get(), data, pass, batch, options, begun);
     steps_made_ += reached_.steps - begun.steps;
@@ -67,10 +80,10 @@ class Network {
   /// Where the last epoch trained stands, and the updates made in all.
   const Epoch& reached() const { return reached_; }
   int64_t steps_made() const { return steps_made_; }
-  double gradient(const Data<T>& data, const Pass& pass, T* const* blocks) {
+  double gradient(const Held<T>& data, const Pass& pass, T* const* blocks) {
     return calls_.gradient(session_.get(), data, pass, blocks);
   }
-  void diagnose(const Data<T>& data, const Pass& pass, double* numbers) {
+  void diagnose(const Held<T>& data, const Pass& pass, double* numbers) {
     calls_.diagnose(session_.get(), data, pass, numbers);
   }
 
@@ -81,6 +94,7 @@ class Network {
   bool per_step_, sparse_, keep_gradient_;
   Epoch reached_;
   int64_t steps_made_ = 0;
+  const Engine& engine_;
   const Operations<T>& calls_;
   std::unique_ptr<Session<T>, void (*)(Session<T>*)> session_;
 };

@@ -170,14 +170,6 @@ bool Stopper::answered(bool within) const {
   return __atomic_load_n(&answered_[within], __ATOMIC_RELAXED);
 }
 
-OutOfMemory::OutOfMemory(double bytes, const char* purpose) : bytes_(bytes) {
-  const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  int unit = 0;
-  for (; bytes >= 1024 && unit < 5; bytes /= 1024) ++unit;
-  std::snprintf(text_, sizeof text_, "Unable to allocate %.3g %s for %s.", bytes, units[unit],
-                purpose);
-}
-
 // Of calloc, not new and memset: pages that nobody writes to, such as those of a solver's state
 // that a solver has not, then take no memory. Before the aligned block stands what the system gave.
 void* allocate(size_t bytes, const char* purpose, bool zeroed) {

@@ -3,7 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <new>
+
+#include "errors.hpp"
 
 namespace fastmlp {
 
@@ -88,18 +89,6 @@ class Stopper {
   SubnormalMode mode_;
   double asked_[2];  // when, either way
   int answered_[2] = {0, 0};
-};
-
-/// Says how much memory could not be had, and what for.
-class OutOfMemory : public std::bad_alloc {
- public:
-  OutOfMemory(double bytes, const char* purpose);
-  const char* what() const noexcept override { return text_; }
-  double bytes() const { return bytes_; }
-
- private:
-  double bytes_;
-  char text_[256];
 };
 
 /// Memory aligned for any vector, zeroed unless all of it will be written. Throws OutOfMemory.

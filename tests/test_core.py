@@ -643,7 +643,7 @@ def test_an_engine_can_be_forced_and_never_falls_back(engine):
     def run(name):
         return subprocess.run(
             [sys.executable, "-c", "from fastmlp import _native; print(_native.engine())"],
-            env={"FASTMLP_ENGINE": name, "PATH": ""},
+            env={**os.environ, "FASTMLP_ENGINE": name},
             capture_output=True,
             text=True,
             check=False,
@@ -654,9 +654,9 @@ def test_an_engine_can_be_forced_and_never_falls_back(engine):
     assert wrong.returncode != 0
     assert "FASTMLP_ENGINE must be one of" in wrong.stderr
     assert "'avx1024'" in wrong.stderr
-    for name, available in _native.engines().items():
-        if not available:
-            assert "this machine cannot run it" in run(name).stderr
+    for name, (_, lack) in _native.engines().items():
+        if lack:
+            assert f"FASTMLP_ENGINE='{name}': {lack}." in run(name).stderr
 
 
 def test_native_calls_refuse_what_would_read_outside_of_an_array():
@@ -706,7 +706,7 @@ def test_native_calls_refuse_what_would_read_outside_of_an_array():
             network.train(**{**arguments, **wrong})
 
 
-ENGINES = [name for name, available in _native.engines().items() if available]
+ENGINES = [name for name, (_, lack) in _native.engines().items() if not lack]
 EXAMPLES = int(os.environ.get("FASTMLP_EXAMPLES", "60"))
 STEPS = {"rate": 0.01, "momentum": 0.9, "nesterov": True, "beta_1": 0.9, "beta_2": 0.99,
          "epsilon": 0.1, "rho": 0.9, "weight_decay": 0.01, "seed": 5, "n_threads": 2}  # fmt: skip

@@ -752,9 +752,10 @@ def test_every_parameter_tells_one_fit_from_another(tmp_path):
                         checkpoint=tmp_path / "fit")  # fmt: skip
     with pytest.raises(RuntimeError):
         clf.fit(X, y)
-    free = {"verbose", "n_jobs", "checkpoint", "checkpoint_every"}
+    free = {"verbose", "n_jobs", "checkpoint", "checkpoint_every", "device"}
     given = clf.get_params()
-    assert given.keys() == OTHER.keys() | free
+    # another precision needs a device: tests/test_device.py
+    assert given.keys() == OTHER.keys() | free | {"precision"}
     for name, value in OTHER.items():
         with pytest.raises(ValueError, match=rf"is of another fit: {name} was .*, now it is "):
             clf.set_params(**{name: value}).fit(X, y)

@@ -286,10 +286,11 @@ def test_import_takes_little_more_than_scikit_learn():
 
 @pytest.mark.measures
 def test_the_package_is_small():
-    """Compressed, as it is in a wheel; a tenth of it is the playground and its page."""
+    """Compressed, as it is in a wheel; a tenth of it is the playground and its page, 1 % what a
+    build without them has of devices."""
     folder = pathlib.Path(fastmlp.__file__).parent
     files = [f for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
-    assert sum(len(zlib.compress(f.read_bytes())) for f in files) < 1.4e6
+    assert sum(len(zlib.compress(f.read_bytes())) for f in files) < 1.41e6
 
 
 def test_label_smoothing_of_many_classes_makes_no_dense_targets():

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings(
 posix = pytest.mark.skipif(os.name != "posix", reason="links, permissions, signals of POSIX")
 MUTATIONS = int(os.environ.get("FASTMLP_MUTATIONS", "200"))
 FOLDER = pathlib.Path(__file__).parent / "data"
-STORED = FOLDER / "model-v3.safetensors"  # of today's format
+STORED = FOLDER / "model-v4.safetensors"  # of today's format
 
 random = np.random.RandomState(0)
 X = random.normal(size=(60, 5))
@@ -706,7 +706,7 @@ def test_a_forged_configuration_is_refused_or_a_model_that_works(
     except ValueError as error:
         assert repr(str(path)) in str(error)  # noqa: PT017
     else:
-        assert estimator.predict(X[:, :4]).shape == (60,)
+        assert estimator.set_params(device="cpu").predict(X[:, :4]).shape == (60,)
         model_files._to_bytes(estimator)
 
 
@@ -725,9 +725,11 @@ def make_stored(path):
         n_iter_no_change=4,
         random_state=7,
         checkpoint_every=5,
+        diagnostics=True,
     )
-    save(estimator.fit(X[:, :4], labels), path)
+    estimator.fit(X[:, :4], labels)
     print(repr(estimator.predict_proba(probes()).tolist()), estimator.predict(probes()).tolist())
+    save(estimator.set_params(device="cuda"), path)
 
 
 def probes():
@@ -751,7 +753,9 @@ def test_the_stored_file_of_each_format(version):
         "random_state": 7,
         "checkpoint_every": 60.0 if version == 1 else 5,
         "diagnostics": version >= 3,
+        "device": "cpu" if version < 4 else "cuda",
     }
+    estimator.set_params(device="cpu")
     assert estimator.classes_.tolist() == ["no", "perhaps", "yes, très"]
     assert [None if a is None else a.shape for a in estimator.activation_slopes_] == [(6,), None]
     assert estimator.n_iter_ == len(estimator.validation_scores_)

@@ -1039,6 +1039,8 @@ NEW = {
     "checkpoint": (os.path.join(tempfile.gettempdir(), f"fastmlp-test-{os.getpid()}"), 3, b"x"),
     "checkpoint_every": (2, 0, -1, 0.0, np.nan, np.inf, "1s", None),
     "diagnostics": (True, 1, None, "yes"),
+    "device": ("cpu", "gpu", None, 0),
+    "precision": ("float32", "float16", "TF32", None),
 }
 
 

@@ -83,7 +83,7 @@ struct RowsArgument {
                           [&](int32_t c) { return c >= 0 && c < features; }),
               "X.indices: a column outside of X");
     } else {
-      require(py::isinstance<py::array>(x), "X: not an array");
+      require(py::isinstance<py::array>(x), "X: not an array, nor samples held in this dtype");
       const auto array = py::reinterpret_borrow<py::array>(x);
       const int last = sequences ? 2 : 1;
       require(array.ndim() == last + 1 && array.shape(last) == features, "X: wrong shape");

@@ -5,8 +5,8 @@
 #include <tuple>
 
 #include "../formulas/solvers.hpp"
-#include "calls.hpp"
 #include "plan.hpp"
+#include "samples.hpp"
 
 namespace fastmlp {
 namespace {
@@ -16,25 +16,31 @@ using EpochTuple = std::tuple<int64_t, int64_t, double, double, int64_t>;  // an
 
 EpochTuple as_tuple(const Epoch& e) { return {e.rows, e.counted, e.loss, e.penalty, e.steps}; }
 
-/// X as this network takes it.
+/// Samples as this network takes them.
 template <class T>
-RowsArgument<T> rows_for(const Network<T>& net, const py::object& x, const py::object& lengths) {
-  RowsArgument<T> rows(x, net.features(), net.cell() != Cell::dense, lengths);
-  require((rows.rows.indptr != nullptr) == net.sparse(), "X: sparse and dense mixed");
-  require(rows.steps <= net.steps(), "X: sequences of more than `steps` steps");
-  return rows;
-}
+class TrainingSamples : public SamplesArgument<T> {
+ public:
+  TrainingSamples(const Network<T>& net, const py::object& x, const py::object& targets,
+                  const py::object& weights, const py::object& lengths)
+      : SamplesArgument<T>({net.engine(), net.features(), net.outputs(), net.per_step(),
+                            net.cell() != Cell::dense},
+                           x, targets, weights, lengths) {
+    const SamplesArgument<T>& samples = *this;
+    require(samples->has_targets(), "targets: the samples have none");
+    require(samples->sparse() == net.sparse(), "X: sparse and dense mixed");
+    require(samples->steps() <= net.steps(), "X: sequences of more than `steps` steps");
+  }
+};
 
-/// Calls use(data, pass) for rows that are one batch, with the GIL released; what a signal's
+/// Calls use(held, pass) for rows that are one batch, with the GIL released; what a signal's
 /// handler raised meanwhile is raised.
 template <class T, class Use>
 void over_one_batch(const Network<T>& net, const py::object& x, const py::object& targets,
                     const py::object& weights, const Order& order, const py::object& lengths,
                     int n_threads, const py::object& part, Use use) {
   require(net.keeps_gradient(), "keep_gradient: the network was made without");
-  const RowsArgument<T> rows = rows_for(net, x, lengths);
-  const Data<T> data = training_data(rows, targets, weights, net.outputs(), net.per_step());
-  Pass pass = pass_over(order, rows.n, n_threads);
+  const TrainingSamples<T> samples(net, x, targets, weights, lengths);
+  Pass pass = pass_over(order, samples->n(), n_threads);
   require(pass.n >= 1 && pass.n <= net.batch(), "X: no rows, or more than `batch`");
   Stop asked{py::none()};
   asked.set_on(&pass);
@@ -42,7 +48,7 @@ void over_one_batch(const Network<T>& net, const py::object& x, const py::object
   own.set_on(&pass, &asked);
   {
     const Released release(net.work(3 * pass.n));
-    use(data, pass);
+    use(samples->held(), pass);
   }
   asked.raise();
 }
@@ -55,7 +61,7 @@ void bind_class(py::module_& m, const char* name) {
                        const std::string& loss, double loss_parameter, double label_smoothing,
                        double input_dropout, double alpha, double l1, int64_t batch, bool sparse,
                        bool keep_gradient, const std::string& cell, bool per_step, int64_t steps,
-                       const std::string& engine) {
+                       const std::string& precision, const std::string& engine) {
              require(units.size() >= 2, "units: at least features and outputs");
              require(*std::min_element(units.begin(), units.end()) >= 1, "units: must be positive");
              require(batch >= 1, "batch: must be positive");
@@ -68,14 +74,15 @@ void bind_class(py::module_& m, const char* name) {
              plan.recipe.input_dropout = input_dropout;
              plan.recipe.alpha = alpha;
              plan.recipe.l1 = l1;
+             const Engine& chosen = find_engine(engine.c_str());
+             plan_precision(precision, sizeof(T) == 4, chosen, &plan);
              const Released release;
-             return std::make_unique<Net>(find_engine(engine.c_str()), plan.recipe, batch, sparse,
-                                          keep_gradient);
+             return std::make_unique<Net>(chosen, plan.recipe, batch, sparse, keep_gradient);
            }),
            "units"_a, "hidden"_a, "loss"_a, py::kw_only(), "loss_parameter"_a = 0.0,
            "label_smoothing"_a = 0.0, "input_dropout"_a = 0.0, "alpha"_a, "l1"_a = 0.0, "batch"_a,
            "sparse"_a = false, "keep_gradient"_a = false, "cell"_a = "", "per_step"_a = false,
-           "steps"_a = 1, "engine"_a = "")
+           "steps"_a = 1, "precision"_a = "float32", "engine"_a = "")
       .def(
           "write",
           [](Net& net, int slot, const py::list& arrays) {
@@ -109,10 +116,8 @@ void bind_class(py::module_& m, const char* name) {
              double rho, double weight_decay, bool summed, double clip_norm, double max_norm,
              uint64_t seed, double bias_rate, const py::object& lengths, const EpochTuple& begun,
              const py::object& stop, const py::object& part, int n_threads) {
-            const RowsArgument<T> rows = rows_for(net, x, lengths);
-            const Data<T> data =
-                training_data(rows, targets, weights, net.outputs(), net.per_step());
-            Pass pass = pass_over(order, rows.n, n_threads);
+            const TrainingSamples<T> samples(net, x, targets, weights, lengths);
+            Pass pass = pass_over(order, samples->n(), n_threads);
             Stop asked{stop};
             asked.set_on(&pass);
             PartArgument own(part, py::dtype::of<T>());
@@ -145,14 +150,15 @@ void bind_class(py::module_& m, const char* name) {
             Epoch epoch;
             {
               const Released release(net.work(3 * pass.n + 20 * (1 + pass.n / batch)));
-              epoch = net.train(data, pass, batch, options, from);
+              epoch = net.train(samples->held(), pass, batch, options, from);
             }
             asked.look_again();
             return py::make_tuple(as_tuple(epoch), asked.exception);
           },
-          "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "solver"_a, "steps"_a,
-          "rate"_a, "momentum"_a = 0.0, "nesterov"_a = false, "beta_1"_a = 0.0, "beta_2"_a = 0.0,
-          "epsilon"_a = 0.0, "rho"_a = 0.0, "weight_decay"_a = 0.0, "summed"_a = false,
+          "x"_a, "targets"_a = py::none(), "weights"_a = py::none(), "order"_a = py::none(),
+          py::kw_only(), "solver"_a, "steps"_a, "rate"_a, "momentum"_a = 0.0, "nesterov"_a = false,
+          "beta_1"_a = 0.0, "beta_2"_a = 0.0, "epsilon"_a = 0.0, "rho"_a = 0.0,
+          "weight_decay"_a = 0.0, "summed"_a = false,
           "clip_norm"_a = std::numeric_limits<double>::infinity(),
           "max_norm"_a = std::numeric_limits<double>::infinity(), "seed"_a = uint64_t(0),
           "bias_rate"_a = 1.0, "lengths"_a = py::none(), "epoch"_a = EpochTuple(),
@@ -163,6 +169,8 @@ void bind_class(py::module_& m, const char* name) {
           "`stop` is called before a step is whole: it must not touch the network. With a `part` "
           "(places, n, batch, reduce) the epoch is made by several processes, as engine.hpp has "
           "it.")
+      .def_property_readonly(
+          "engine", [](const Net& net) { return net.engine().name; }, "The engine's name.")
       .def_property_readonly("steps", &Net::steps_made, "The updates that `train` has made in all.")
       .def_property_readonly(
           "reached", [](const Net& net) { return as_tuple(net.reached()); },
@@ -175,13 +183,13 @@ void bind_class(py::module_& m, const char* name) {
             const py::list arrays = new_blocks(net.shapes(), &blocks);
             double loss = 0;
             over_one_batch(net, x, targets, weights, order, lengths, n_threads, part,
-                           [&](const Data<T>& data, const Pass& pass) {
-                             loss = net.gradient(data, pass, blocks.data());
+                           [&](const Held<T>& held, const Pass& pass) {
+                             loss = net.gradient(held, pass, blocks.data());
                            });
             return py::make_tuple(loss, arrays);
           },
-          "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "lengths"_a = py::none(),
-          "part"_a = py::none(), "n_threads"_a,
+          "x"_a, "targets"_a = py::none(), "weights"_a = py::none(), "order"_a = py::none(),
+          py::kw_only(), "lengths"_a = py::none(), "part"_a = py::none(), "n_threads"_a,
           "The loss over the rows in `order`, and its gradient as [weight, bias, ...]; with a "
           "`part`, over the rows of all processes.")
       .def(
@@ -191,14 +199,14 @@ void bind_class(py::module_& m, const char* name) {
             py::array_t<double> numbers({net.layers(), int64_t(kDiagnoses)});
             double* place = numbers.mutable_data();
             over_one_batch(net, x, targets, weights, order, lengths, n_threads, py::none(),
-                           [&](const Data<T>& data, const Pass& pass) {
+                           [&](const Held<T>& held, const Pass& pass) {
                              require(pass.n <= kDiagnosedRows, "order: more than 64 rows");
-                             net.diagnose(data, pass, place);
+                             net.diagnose(held, pass, place);
                            });
             return numbers;
           },
-          "x"_a, "targets"_a, "weights"_a, "order"_a, py::kw_only(), "lengths"_a = py::none(),
-          "n_threads"_a,
+          "x"_a, "targets"_a = py::none(), "weights"_a = py::none(), "order"_a = py::none(),
+          py::kw_only(), "lengths"_a = py::none(), "n_threads"_a,
           "Per layer, over the up to 64 rows in `order`: the norm of the gradient; the standard "
           "deviation of the change of the weights since the last call, divided by theirs; the "
           "shares of dead and of saturated units.");

@@ -45,6 +45,15 @@ inline void plan_cell(const std::string& cell, bool per_step, int64_t steps, Pla
             "hidden: recurrent layers must have an activation other than maxout and prelu");
 }
 
+/// How a device may round: see engine.hpp.
+inline void plan_precision(const std::string& name, bool single, const Engine& engine, Plan* plan) {
+  const std::vector<std::string> names{"float32", "tf32", "bfloat16"};
+  plan->recipe.precision = Precision(find_name("precision", names, name));
+  if (plan->recipe.precision == Precision::float32) return;
+  require(single, "precision: a network of float64 has no other");
+  require(std::string(engine.device) != "cpu", "precision: the CPU's is float32");
+}
+
 inline void finish_plan(const std::optional<std::string>& loss, double loss_parameter,
                         double label_smoothing, Plan* plan) {
   require(!plan->recipe.recurrent() || loss, "loss: a recurrent network needs one");

@@ -1,8 +1,8 @@
 #include <cstring>
 #include <utility>
 
-#include "calls.hpp"
 #include "plan.hpp"
+#include "samples.hpp"
 
 namespace fastmlp {
 namespace {
@@ -24,12 +24,13 @@ void plan_units(const py::list& arrays, bool has_outputs, Plan* plan) {
   }
 }
 
-/// What a network is to predict, and whether its hidden layers' outputs are wanted.
+/// What a network is to predict, or to be evaluated on.
 struct Request {
   const py::list& hidden;
   const std::optional<std::string>& loss;
   double loss_parameter, label_smoothing;
   const py::object &x, &targets, &weights;
+  bool evaluates;
   const Order& order;
   const std::string& cell;
   bool per_step;
@@ -51,7 +52,7 @@ std::vector<const T*> state_pointers(const py::object& state, const Plan& plan, 
   return pointers;
 }
 
-/// Predictions, and the mean loss where there are targets; the hidden layers' activations are added
+/// Predictions, and the mean loss where it `evaluates`; the hidden layers' activations are added
 /// to `layers`, unless it is null.
 template <class T>
 std::pair<py::array, double> predict(const py::list& arrays, const Request& asked,
@@ -65,14 +66,15 @@ std::pair<py::array, double> predict(const py::list& arrays, const Request& aske
   const auto blocks = block_pointers<T>(arrays, shapes);
   const Engine& chosen = find_engine(asked.engine.c_str());
   const bool recurrent = plan.recipe.recurrent();
-  const RowsArgument<T> rows(asked.x, plan.units.front(), recurrent, asked.lengths);
-  const auto state = state_pointers<T>(asked.state, plan, rows.n);
-  Data<T> data = rows.data();
-  if (!asked.targets.is_none())
-    data = training_data(rows, asked.targets, asked.weights, plan.units.back(), asked.per_step);
-  Pass pass = pass_over(asked.order, rows.n, asked.n_threads);
+  const SamplesArgument<T> samples(
+      {chosen, plan.units.front(), plan.units.back(), asked.per_step, recurrent}, asked.x,
+      asked.targets, asked.weights, asked.lengths);
+  require(samples->has_targets() == asked.evaluates,
+          "targets: `evaluate` needs them, other calls take samples without");
+  const auto state = state_pointers<T>(asked.state, plan, samples->n());
+  Pass pass = pass_over(asked.order, samples->n(), asked.n_threads);
   const auto shape = [&](bool per_step, int64_t columns) {
-    return per_step ? std::vector<int64_t>{pass.n, rows.steps, columns}
+    return per_step ? std::vector<int64_t>{pass.n, samples->steps(), columns}
                     : std::vector<int64_t>{pass.n, columns};
   };
   Array<T> out(shape(asked.per_step, plan.units.back()));
@@ -87,8 +89,8 @@ std::pair<py::array, double> predict(const py::list& arrays, const Request& aske
   double value = 0;
   if (pass.n > 0) {
     T* values = out.mutable_data();
-    const Released release(count(shapes) * double(pass.n * rows.steps));
-    value = operations<T>(chosen).predict(plan.recipe, blocks.data(), data, pass, values,
+    const Released release(count(shapes) * double(pass.n * samples->steps()));
+    value = operations<T>(chosen).predict(plan.recipe, blocks.data(), samples->held(), pass, values,
                                           layers ? activations.data() : nullptr,
                                           state.empty() ? nullptr : state.data());
   }
@@ -139,8 +141,8 @@ void bind_prediction(py::module_& m) {
          const py::object& lengths, const py::object& state, int n_threads,
          const std::string& engine) {
         const py::object none = py::none();
-        return predict_any(blocks, {hidden, loss, 0.0, 0.0, x, none, none, order, cell, per_step,
-                                    lengths, state, n_threads, engine})
+        return predict_any(blocks, {hidden, loss, 0.0, 0.0, x, none, none, false, order, cell,
+                                    per_step, lengths, state, n_threads, engine})
             .first;
       },
       "blocks"_a, "hidden"_a, "loss"_a, "x"_a, "order"_a = none, py::kw_only(), "cell"_a = "",
@@ -157,8 +159,8 @@ void bind_prediction(py::module_& m) {
         py::list layers;
         layers.append(
             predict_any(blocks,
-                        {hidden, std::optional<std::string>(loss), 0.0, 0.0, x, none, none, Order(),
-                         cell, per_step, lengths, state, n_threads, engine},
+                        {hidden, std::optional<std::string>(loss), 0.0, 0.0, x, none, none, false,
+                         Order(), cell, per_step, lengths, state, n_threads, engine},
                         &layers)
                 .first);
         return layers;
@@ -173,14 +175,15 @@ void bind_prediction(py::module_& m) {
          const Order& order, double loss_parameter, double label_smoothing, const std::string& cell,
          bool per_step, const py::object& lengths, const py::object& state, int n_threads,
          const std::string& engine) {
-        return predict_any(
-            blocks, {hidden, std::optional<std::string>(loss), loss_parameter, label_smoothing, x,
-                     targets, weights, order, cell, per_step, lengths, state, n_threads, engine});
+        return predict_any(blocks, {hidden, std::optional<std::string>(loss), loss_parameter,
+                                    label_smoothing, x, targets, weights, true, order, cell,
+                                    per_step, lengths, state, n_threads, engine});
       },
-      "blocks"_a, "hidden"_a, "loss"_a, "x"_a, "targets"_a, "weights"_a, "order"_a = none,
-      py::kw_only(), "loss_parameter"_a = 0.0, "label_smoothing"_a = 0.0, "cell"_a = "",
-      "per_step"_a = false, "lengths"_a = none, "initial_state"_a = none, "n_threads"_a,
-      "engine"_a = "", "Predictions, and their mean loss against the targets, without penalty.");
+      "blocks"_a, "hidden"_a, "loss"_a, "x"_a, "targets"_a = none, "weights"_a = none,
+      "order"_a = none, py::kw_only(), "loss_parameter"_a = 0.0, "label_smoothing"_a = 0.0,
+      "cell"_a = "", "per_step"_a = false, "lengths"_a = none, "initial_state"_a = none,
+      "n_threads"_a, "engine"_a = "",
+      "Predictions, and their mean loss against the targets, without penalty.");
   m.def("is_clean", is_clean, "x"_a, "features"_a, "single"_a,
         "Whether x is a C-contiguous ndarray (n >= 1, features) of float32 (single) or float64, "
         "all finite.");

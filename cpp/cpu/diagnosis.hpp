@@ -2,24 +2,11 @@
 // nothing.
 #pragma once
 
+#include "../formulas/diagnosis.hpp"
 #include "training.hpp"
 
 namespace fastmlp {
 namespace {
-
-/// What the spread of weights, and of what was added to them since the last diagnosis, goes by.
-struct ChangeSums {
-  double of[4] = {};  // of weights, their squares, changes, their squares
-  double n = 0;
-
-  double ratio() const {
-    const auto variance = [&](int first) {
-      const double mean = of[first] / n;
-      return of[first + 1] / n - mean * mean;
-    };
-    return variance(0) > 0 && variance(2) > 0 ? __builtin_sqrt(variance(2) / variance(0)) : 0;
-  }
-};
 
 /// Adds a layer's weights, which are remembered for the next diagnosis.
 template <class T>
@@ -43,18 +30,6 @@ void add_changes(const Layer<T>& layer, ChangeSums* sums) {
       for (int64_t lane = 0; lane < kLanes<T>; ++lane) sums->of[i] += all[i][lane];
   }
   sums->n += double(layer.in) * double(layer.out) * double(layer.pieces);
-}
-
-/// Of an activation: see there.
-struct Limits {
-  bool dies;
-  double low, high;
-};
-
-template <class... A>
-Limits limits_of(int activation, List<A...>) {
-  constexpr Limits table[] = {{A::kDies, A::kLow, A::kHigh}...};
-  return table[activation];
 }
 
 /// The shares of units whose activation is 0 in all rows that count, and is next to a limit in
@@ -86,7 +61,8 @@ void count_units(const Layer<T>& layer, const Panels<T>& a, int64_t rows, Counts
 }
 
 template <class T>
-void diagnose(Session<T>* s, const Data<T>& data, const Pass& all, double* numbers) {
+void diagnose(Session<T>* s, const Held<T>& held, const Pass& all, double* numbers) {
+  const Data<T>& data = held.data;
   Pass pass = all;
   if (s->cell != Cell::dense && pass.n > s->chunk_rows) pass.n = s->chunk_rows;
   const Epoch made = run_job(s, data, pass, pass.n, static_cast<SolverOptions*>(nullptr), Epoch{});

@@ -38,26 +38,42 @@ __attribute__((noinline)) double peak() {
 }
 
 template <class T>
-double predict(const Recipe& recipe, const T* const* blocks, const Data<T>& data, const Pass& pass,
-               T* out, T* const* hidden, const T* const* state) {
-  return recipe.recurrent() ? predict_sequences(recipe, blocks, data, pass, out, hidden, state)
-                            : predict_dense(recipe, blocks, data, pass, out, hidden);
-}
-
-bool available() {
-#if defined(__AVX512F__)
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-#elif defined(__AVX2__)
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return true;
-#endif
+Held<T>* hold(const Data<T>& data, int64_t, int64_t, int64_t) {
+  Held<T>* held = static_cast<Held<T>*>(allocate(sizeof(Held<T>), "data"));
+  *held = {data};
+  return held;
 }
 
 template <class T>
-constexpr Operations<T> operations{open<T>,     close<T>,    write<T>,   read<T>, train<T>,
-                                   gradient<T>, diagnose<T>, predict<T>, peak<T>};
+void release_held(Held<T>* held) {
+  release(held);
+}
+
+template <class T>
+double predict(const Recipe& recipe, const T* const* blocks, const Held<T>& held, const Pass& pass,
+               T* out, T* const* hidden, const T* const* state) {
+  return recipe.recurrent() ? predict_sequences(recipe, blocks, held.data, pass, out, hidden, state)
+                            : predict_dense(recipe, blocks, held.data, pass, out, hidden);
+}
+
+const char* lacks() {
+#if defined(__AVX512F__)
+  const bool runs = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+#elif defined(__AVX2__)
+  const bool runs = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+  const bool runs = true;
+#endif
+  return runs ? nullptr : "this machine cannot run it";
+}
+
+const char* card() { return ""; }
+
+template <class T>
+constexpr Operations<T> operations{hold<T>,     release_held<T>, open<T>,  close<T>,
+                                   write<T>,    read<T>,         train<T>, gradient<T>,
+                                   diagnose<T>, predict<T>,      peak<T>};
 
 }  // namespace
 
@@ -67,7 +83,7 @@ constexpr Operations<T> operations{open<T>,     close<T>,    write<T>,   read<T>
 #define FASTMLP_TEXT(x) FASTMLP_QUOTE(x)
 
 extern const Engine FASTMLP_ENGINE_NAME(FASTMLP_ISA);
-const Engine FASTMLP_ENGINE_NAME(FASTMLP_ISA) = {FASTMLP_TEXT(FASTMLP_ISA), available,
-                                                 operations<float>, operations<double>};
+const Engine FASTMLP_ENGINE_NAME(FASTMLP_ISA) = {
+    FASTMLP_TEXT(FASTMLP_ISA), "cpu", lacks, card, operations<float>, operations<double>};
 
 }  // namespace fastmlp

@@ -67,7 +67,7 @@ struct PredictScratch {
 };
 
 template <class T>
-PredictScratch<T> place_predict_scratch(Arena& arena, const Prediction<T>& p) {
+PredictScratch<T> place_predict_scratch(PanelArena& arena, const Prediction<T>& p) {
   int64_t widest[2] = {1, 1}, z_vectors = 0;
   for (int l = 0; l <= p.recipe.n_layers; ++l)
     if (!(l == 0 && p.data.x.indptr) && p.recipe.units[l] > widest[l % 2])
@@ -89,7 +89,7 @@ PredictScratch<T> place_predict_scratch(Arena& arena, const Prediction<T>& p) {
 }
 
 template <class T>
-void pack_weights(Arena& arena, Prediction<T>& p, bool real) {
+void pack_weights(PanelArena& arena, Prediction<T>& p, bool real) {
   p.packed = arena.take<Panels<T>>(p.recipe.n_layers);
   p.slopes = arena.take<Panels<T>>(p.recipe.n_layers);
   p.loss = arena.take<double>(p.has_targets() ? ceil_div(p.pass.n, kPredictRows) : 0);
@@ -168,7 +168,7 @@ template <class T>
 void predict_rows(void* context, int thread, int n_threads) {
   Prediction<T>& p = *static_cast<Prediction<T>*>(context);
   __builtin_memset(p.scratch + size_t(thread) * p.scratch_bytes, 0, p.scratch_bytes);
-  Arena arena(p.scratch + size_t(thread) * p.scratch_bytes);
+  PanelArena arena(p.scratch + size_t(thread) * p.scratch_bytes);
   const PredictScratch<T> scratch = place_predict_scratch(arena, p);
   const Rows<T>& x = p.data.x;
   const int last = p.recipe.n_layers - 1;
@@ -268,13 +268,13 @@ double predict_dense(const Recipe& recipe, const T* const* blocks, const Data<T>
     }
     if (entries < kPackEntries * recipe.units[0]) p.row_entries = most;
   }
-  Arena per_thread(nullptr), measure(nullptr);
+  PanelArena per_thread(nullptr), measure(nullptr);
   place_predict_scratch(per_thread, p);
   pack_weights(measure, p, false);
   p.scratch_bytes = per_thread.used();
   char* block = static_cast<char*>(allocate(measure.used() + per_thread.used() * size_t(n_threads),
                                             "packed weights and activations", false));
-  Arena arena(block);
+  PanelArena arena(block);
   pack_weights(arena, p, true);
   p.scratch = block + arena.used();
   run_team(n_threads, predict_rows<T>, &p);

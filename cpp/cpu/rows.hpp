@@ -2,20 +2,13 @@
 // the chain of deltas back to the first layer.
 #pragma once
 
+#include "../data.hpp"
 #include "../formulas/losses.hpp"
 #include "neurons.hpp"
 #include "session.hpp"
 
 namespace fastmlp {
 namespace {
-
-/// The row numbers at positions start, start + 1, ... of an order; null: the positions themselves.
-struct Positions {
-  const int64_t* order;
-  int64_t start;
-
-  int64_t operator()(int64_t r) const { return order ? order[start + r] : start + r; }
-};
 
 /// A stretch of a batch: all of it, unless the batch is too large for the work space.
 template <class T>
@@ -37,7 +30,8 @@ struct Chunk {
   T weight(int64_t r) const { return data.weights ? data.weights[row(r)] : T(1); }
   Mask<T> mask(double rate, int layer) const {
     Mask<T> mask;
-    if (rate > 0 && step > 0) mask = Mask<T>(rate, seed, step, layer);
+    using Rule = DropoutRule<T>;
+    if (rate > 0 && step > 0) mask = Mask<T>(rate, Rule::key_of(Rule::step_key(seed, step), layer));
     mask.places = places;
     return mask;
   }
@@ -201,32 +195,6 @@ Link<T> find_link(int index, List<L...>) {
   return table[index];
 }
 
-template <class... L>
-bool mean_over_outputs(int index, List<L...>) {
-  static constexpr bool table[] = {L::kMeanOverOutputs...};
-  return table[index];
-}
-
-/// What the outputs' losses of a row are multiplied by for the reported loss.
-inline double value_scale(int loss, int64_t outputs) {
-  return mean_over_outputs(loss, Losses{}) ? 1.0 / double(outputs) : 1.0;
-}
-
-/// The sum of the weights of positions [start, end) of a pass, with outputs at every step of
-/// theirs.
-template <class T>
-double weight_sum(const Data<T>& data, const Pass& pass, int64_t start, int64_t end,
-                  bool per_step) {
-  if (!data.weights && !per_step) return double(end - start);
-  double sum = 0;
-  for (int64_t i = start; i < end; ++i) {
-    const int64_t row = pass.order ? pass.order[i] : i;
-    sum += (data.weights ? double(data.weights[row]) : 1.0) *
-           (per_step ? double(data.length(row)) : 1.0);
-  }
-  return sum;
-}
-
 template <int N, class T>
 void copy(T** to, const T** from) {
   __builtin_memcpy(*to, *from, N * sizeof(T));
@@ -255,22 +223,6 @@ void set_row(Panels<T> to, int64_t row, const T* values, int64_t width) {
     store(to.at(p, row), load(values + p * kLanes<T>));
   set_tail(to, row, values, width);
 }
-
-/// IEEE half precision, as NumPy's float16 stores it.
-struct Half {
-  uint16_t bits;
-
-  operator float() const {
-    const uint32_t sign = uint32_t(bits & 0x8000) << 16, exponent = bits >> 10 & 31,
-                   fraction = bits & 1023;
-    if (exponent == 0) {  // zero and subnormals: fraction * 2^-24
-      const float magnitude = float(fraction) * 5.9604644775390625e-8f;
-      return sign ? -magnitude : magnitude;
-    }
-    const uint32_t biased = exponent == 31 ? 255 : exponent + 112;
-    return as_value<float>(int32_t(sign | biased << 23 | fraction << 13));
-  }
-};
 
 /// Fetches the beginning of a row of so many bytes, which may lie anywhere. Of a long one the
 /// hardware foresees the rest.

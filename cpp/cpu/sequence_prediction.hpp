@@ -39,7 +39,7 @@ struct SequenceScratch {
 };
 
 template <class T>
-SequenceScratch<T> place_scratch(Arena& arena, const SequencePrediction<T>& p, bool real) {
+SequenceScratch<T> place_scratch(PanelArena& arena, const SequencePrediction<T>& p, bool real) {
   const int64_t rows = p.block_rows;
   const int64_t* units = p.recipe.units;
   const int64_t outputs = units[p.recipe.n_layers];
@@ -69,7 +69,7 @@ SequenceScratch<T> place_scratch(Arena& arena, const SequencePrediction<T>& p, b
 
 /// Layers that have their weights and biases only, and where `blocks` are given, these in them.
 template <class T>
-void place_weights(Arena& arena, SequencePrediction<T>& p, const T* const* blocks) {
+void place_weights(PanelArena& arena, SequencePrediction<T>& p, const T* const* blocks) {
   const int all = count_layers(p.recipe);
   p.net.n_layers = p.recipe.n_layers;
   p.net.all_layers = all;
@@ -159,7 +159,7 @@ void predict_share(void* context, int thread, int n_threads) {
   auto& p = *static_cast<SequencePrediction<T>*>(context);
   char* block = p.scratch + size_t(thread) * p.scratch_bytes;
   __builtin_memset(block, 0, p.scratch_bytes);
-  Arena arena(block);
+  PanelArena arena(block);
   const SequenceScratch<T> scratch = place_scratch(arena, p, true);
   const Share mine(p.pass.n, p.block_rows, thread, n_threads);
   for (int64_t start = mine.begin; start < mine.end; start += p.block_rows) {
@@ -188,13 +188,13 @@ double predict_sequences(const Recipe& recipe, const T* const* blocks, const Dat
                           nullptr,
                           nullptr,
                           0};
-  Arena per_thread(nullptr), measure(nullptr);
+  PanelArena per_thread(nullptr), measure(nullptr);
   place_scratch(per_thread, p, false);
   place_weights<T>(measure, p, nullptr);
   p.scratch_bytes = per_thread.used();
   char* block = static_cast<char*>(allocate(measure.used() + per_thread.used() * size_t(n_threads),
                                             "packed weights and states"));
-  Arena arena(block);
+  PanelArena arena(block);
   place_weights(arena, p, blocks);
   p.scratch = block + arena.used();
   run_team(n_threads, predict_share<T>, &p);

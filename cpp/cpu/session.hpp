@@ -1,6 +1,7 @@
 // What the CPU engine keeps of a network: its layers in panels, in one block of memory.
 #pragma once
 
+#include "../arena.hpp"
 #include "../engine.hpp"
 #include "../formulas/activations.hpp"
 #include "../formulas/solvers.hpp"
@@ -11,17 +12,10 @@
 namespace fastmlp {
 namespace {
 
-/// Memory handed out piece by piece from one block; without a block it only measures.
-class Arena {
+/// An arena of matrices in panels.
+class PanelArena : public Arena {
  public:
-  explicit Arena(void* block) : block_(static_cast<char*>(block)) {}
-
-  template <class U>
-  U* take(int64_t count) {
-    char* piece = block_ ? block_ + used_ : nullptr;
-    used_ += size_t(ceil_div(count * int64_t(sizeof(U)), 64)) * 64;
-    return reinterpret_cast<U*>(piece);
-  }
+  using Arena::Arena;
 
   template <class T>
   Panels<T> panels(int64_t rows, int64_t columns) {
@@ -36,12 +30,6 @@ class Arena {
     return {columns, width, take<uint8_t>(eights * Z::kRows / Z::kTile * width / 8),
             take<uint8_t>(eights * width / Z::kTile)};
   }
-
-  size_t used() const { return used_; }
-
- private:
-  char* block_;
-  size_t used_ = 0;
 };
 
 static_assert(kDiagnosed == 1 + kMaxSlots);
@@ -116,6 +104,11 @@ struct UnitSums {
 };
 
 }  // namespace
+
+template <class T>
+struct Held {
+  Data<T> data;
+};
 
 template <class T>
 struct Session {
@@ -273,15 +266,8 @@ int64_t chunk_rows_for(const Recipe& recipe, int64_t batch, bool sparse, size_t 
   return rows;
 }
 
-/// What an activation keeps, per place in the list.
-template <class... A>
-Keeps keeps_of(int index, List<A...>) {
-  constexpr Keeps table[] = {A::kPieces ? Keeps::slope : A::kKeeps...};
-  return table[index];
-}
-
 template <class T>
-Trained<T> trained(Arena& arena, Arena* gradients, int64_t rows, int64_t columns) {
+Trained<T> trained(PanelArena& arena, PanelArena* gradients, int64_t rows, int64_t columns) {
   Trained<T> result;
   for (auto& slot : result.slot) slot = arena.panels<T>(rows, columns);
   if (gradients) result.gradient = gradients->panels<T>(rows, columns);
@@ -318,11 +304,11 @@ bool keeps_states(const Recipe& recipe, int l) {
 
 /// Lays the session out in the arena, and the gradient that it may have to keep in one of its own.
 template <class T>
-Session<T>* lay_out(Arena& arena, Arena& gradients, const Recipe& recipe, int64_t batch,
+Session<T>* lay_out(PanelArena& arena, PanelArena& gradients, const Recipe& recipe, int64_t batch,
                     bool sparse, bool keep_gradient, bool real) {
   const int64_t rows = chunk_rows_for(recipe, batch, sparse, sizeof(T));
   const int all = count_layers(recipe), last = recipe.n_layers - 1;
-  Arena* keep = keep_gradient || rows < batch ? &gradients : nullptr;
+  PanelArena* keep = keep_gradient || rows < batch ? &gradients : nullptr;
   Session<T>* memory = arena.take<Session<T>>(1);
   Layer<T>* layers = arena.take<Layer<T>>(all);
   int64_t units = 0;
@@ -393,10 +379,10 @@ Session<T>* lay_out(Arena& arena, Arena& gradients, const Recipe& recipe, int64_
 
 template <class T>
 Session<T>* open(const Recipe& recipe, int64_t batch, bool sparse, bool keep_gradient) {
-  Arena measure(nullptr), gradients(nullptr);
+  PanelArena measure(nullptr), gradients(nullptr);
   lay_out<T>(measure, gradients, recipe, batch, sparse, keep_gradient, false);
   char* block = static_cast<char*>(allocate(measure.used() + gradients.used(), "a network"));
-  Arena arena(block), kept(block + measure.used());
+  PanelArena arena(block), kept(block + measure.used());
   Session<T>* session = lay_out<T>(arena, kept, recipe, batch, sparse, keep_gradient, true);
   session->gradient = reinterpret_cast<T*>(block + measure.used());
   return session;

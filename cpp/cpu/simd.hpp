@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "../arena.hpp"
 #include "../formulas/value.hpp"
 
 namespace fastmlp {
@@ -63,8 +64,6 @@ inline Bits<Vec<T>> first_lanes(int64_t count) {
   for (int64_t lane = 0; lane < kLanes<T>; ++lane) lanes[lane] = lane < count ? -1 : 0;
   return lanes;
 }
-
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// A (rows, columns) matrix as [panel of columns][row][lane]. A panel's rows are contiguous; the
 /// lanes past the last column are zero. Panels lie an odd number of vectors apart, since with a

@@ -61,7 +61,7 @@ struct Span {
 /// Places a thread's Columns for up to `entries` entries; returns the bytes they take.
 template <class T>
 size_t place_columns(char* block, int64_t features, int64_t entries, Columns<T>* columns) {
-  Arena arena(block);
+  PanelArena arena(block);
   columns->starts = arena.take<int64_t>(features + 1);
   columns->rows = arena.take<int32_t>(entries);
   columns->values = arena.take<T>(entries);
@@ -287,14 +287,15 @@ Epoch run_job(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batc
 }
 
 template <class T>
-Epoch train(Session<T>* s, const Data<T>& data, const Pass& pass, int64_t batch,
+Epoch train(Session<T>* s, const Held<T>& held, const Pass& pass, int64_t batch,
             const SolverOptions& options, const Epoch& begun) {
-  return run_job(s, data, pass, batch, &options, begun);
+  return run_job(s, held.data, pass, batch, &options, begun);
 }
 
 template <class T>
-double gradient(Session<T>* s, const Data<T>& data, const Pass& pass, T* const* blocks) {
-  const Epoch epoch = run_job(s, data, pass, pass.n, static_cast<SolverOptions*>(nullptr), Epoch{});
+double gradient(Session<T>* s, const Held<T>& held, const Pass& pass, T* const* blocks) {
+  const Epoch epoch =
+      run_job(s, held.data, pass, pass.n, static_cast<SolverOptions*>(nullptr), Epoch{});
   read_all(s, [](const Trained<T>& trained) { return trained.gradient; }, blocks);
   return epoch.loss / double(pass.n);
 }

@@ -21,7 +21,8 @@ struct Columns {
   int32_t* rows;
   T* values;
 
-  void build(const Chunk<T>& chunk, const Mask<T>& mask, int64_t begin, int64_t end) {
+  __attribute__((noinline)) void build(const Chunk<T>& chunk, const Mask<T>& mask, int64_t begin,
+                                       int64_t end) {
     const Rows<T>& x = chunk.data.x;
     const auto each = [&](auto take) {
       for (int64_t r = 0; r < chunk.rows; ++r) {

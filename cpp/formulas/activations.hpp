@@ -31,11 +31,11 @@ struct Activation {  // what most have in common
 struct Identity : Activation {
   static constexpr const char* name = "identity";
   template <class V>
-  static V value(V z, V, V&) {
+  static FASTMLP_HD V value(V z, V, V&) {
     return z;
   }
   template <class V>
-  static V slope(V, V) {
+  static FASTMLP_HD V slope(V, V) {
     return splat<V>(1);
   }
 };
@@ -44,11 +44,11 @@ struct Logistic : Activation {
   static constexpr const char* name = "logistic";
   static constexpr double kLow = 0.015, kHigh = 0.985;
   template <class V>
-  static V value(V z, V, V&) {
+  static FASTMLP_HD V value(V z, V, V&) {
     return sigmoid(z);
   }
   template <class V>
-  static V slope(V a, V) {
+  static FASTMLP_HD V slope(V a, V) {
     return a * (Scalar<V>(1) - a);
   }
 };
@@ -57,11 +57,11 @@ struct Tanh : Activation {
   static constexpr const char* name = "tanh";
   static constexpr double kLow = -0.97, kHigh = 0.97;
   template <class V>
-  static V value(V z, V, V&) {
+  static FASTMLP_HD V value(V z, V, V&) {
     return tanh(z);
   }
   template <class V>
-  static V slope(V a, V) {
+  static FASTMLP_HD V slope(V a, V) {
     return Scalar<V>(1) - a * a;
   }
 };
@@ -70,11 +70,11 @@ struct Relu : Activation {
   static constexpr const char* name = "relu";
   static constexpr bool kDies = true;
   template <class V>
-  static V value(V z, V, V&) {
+  static FASTMLP_HD V value(V z, V, V&) {
     return select(z < Scalar<V>(0), V{}, z);  // not `z > 0 ? z : 0`: that would swallow NaN
   }
   template <class V>
-  static V slope(V a, V) {
+  static FASTMLP_HD V slope(V a, V) {
     return select(a == V{}, V{}, splat<V>(1));
   }
 };
@@ -84,11 +84,11 @@ struct LeakyRelu : Activation {
   static constexpr const char* name = "leaky_relu";
   static constexpr double kParameter = 0.01;
   template <class V>
-  static V value(V z, V p, V&) {
+  static FASTMLP_HD V value(V z, V p, V&) {
     return select(z < Scalar<V>(0), p * z, z);
   }
   template <class V>
-  static V slope(V a, V p) {
+  static FASTMLP_HD V slope(V a, V p) {
     return select(a > Scalar<V>(0), splat<V>(1), p);
   }
 };
@@ -100,11 +100,11 @@ struct PRelu : Activation {
   static constexpr double kParameter = 0.25;  // to start from
   static constexpr bool kLearned = true;
   template <class V>
-  static V value(V z, V p, V&) {
+  static FASTMLP_HD V value(V z, V p, V&) {
     return select(z < Scalar<V>(0), p * z, z);
   }
   template <class V>
-  static V slope(V z, V p) {
+  static FASTMLP_HD V slope(V z, V p) {
     return select(z > Scalar<V>(0), splat<V>(1), p);
   }
 };
@@ -114,11 +114,11 @@ struct Elu : Activation {
   static constexpr const char* name = "elu";
   static constexpr double kParameter = 1;
   template <class V>
-  static V value(V z, V p, V&) {
+  static FASTMLP_HD V value(V z, V p, V&) {
     return select(z < Scalar<V>(0), p * expm1(z), z);
   }
   template <class V>
-  static V slope(V a, V p) {
+  static FASTMLP_HD V slope(V a, V p) {
     return select(a > Scalar<V>(0), splat<V>(1), a + p);
   }
 };
@@ -129,12 +129,12 @@ struct Selu : Activation {
   static constexpr const char* name = "selu";
   static constexpr double kScale = 1.0507009873554804934, kAlpha = 1.6732632423543772848;
   template <class V>
-  static V value(V z, V, V&) {
+  static FASTMLP_HD V value(V z, V, V&) {
     using T = Scalar<V>;
     return select(z < T(0), T(kScale * kAlpha) * expm1(z), T(kScale) * z);
   }
   template <class V>
-  static V slope(V a, V) {
+  static FASTMLP_HD V slope(V a, V) {
     using T = Scalar<V>;
     return select(a > T(0), splat<V>(T(kScale)), a + T(kScale * kAlpha));
   }
@@ -146,7 +146,7 @@ struct Swish : Activation {
   static constexpr Keeps kKeeps = Keeps::slope;
   static constexpr double kParameter = 1;
   template <class V>
-  static V value(V z, V p, V& slope) {
+  static FASTMLP_HD V value(V z, V p, V& slope) {
     const V s = sigmoid(p * z), a = z * s;
     slope = s + p * a * (Scalar<V>(1) - s);
     return a;
@@ -158,7 +158,7 @@ struct Gelu : Activation {
   static constexpr const char* name = "gelu";
   static constexpr Keeps kKeeps = Keeps::slope;
   template <class V>
-  static V value(V z, V, V& slope) {
+  static FASTMLP_HD V value(V z, V, V& slope) {
     const Normal<V> n = normal(z);
     slope = n.cumulative + z * n.density;
     return z * n.cumulative;
@@ -171,7 +171,7 @@ struct Mish : Activation {
   static constexpr const char* name = "mish";
   static constexpr Keeps kKeeps = Keeps::slope;
   template <class V>
-  static V value(V z, V, V& slope) {
+  static FASTMLP_HD V value(V z, V, V& slope) {
     using T = Scalar<V>;
     // Above, n + 2 is n and the slope 1; below, e is 0. The clamp changes no bit, and keeps n and
     // 4 z from overflowing.
@@ -188,7 +188,7 @@ struct Softplus : Activation {
   static constexpr Keeps kKeeps = Keeps::slope;
   static constexpr double kParameter = 1;
   template <class V>
-  static V value(V z, V p, V& slope) {
+  static FASTMLP_HD V value(V z, V p, V& slope) {
     using T = Scalar<V>;
     const V x = p * z, e = exp(-abs(x));
     slope = select(x < T(0), e, splat<V>(T(1))) / (e + T(1));
@@ -204,6 +204,13 @@ struct Maxout : Identity {
 
 using Activations = List<Identity, Logistic, Tanh, Relu, LeakyRelu, PRelu, Elu, Selu, Swish, Gelu,
                          Mish, Softplus, Maxout>;
+
+/// What an activation keeps, per place in the list.
+template <class... A>
+Keeps keeps_of(int index, List<A...>) {
+  constexpr Keeps table[] = {A::kPieces ? Keeps::slope : A::kKeeps...};
+  return table[index];
+}
 
 }  // namespace
 }  // namespace fastmlp

@@ -17,7 +17,7 @@ template <class V>
 struct Gru {
   V reset, update, candidate;
 
-  V state(V before) const { return candidate + update * (before - candidate); }
+  FASTMLP_HD V state(V before) const { return candidate + update * (before - candidate); }
 };
 
 /// The derivatives of a loss by what the gates and the candidate were made of: by the candidate's
@@ -27,7 +27,7 @@ struct GruDerivatives {
   V reset, update, input, context;
 
   /// From that by the new state, the candidate's slope, its part h U_n + c_n, and the state before.
-  GruDerivatives(const Gru<V>& unit, V by_state, V slope, V own, V before) {
+  FASTMLP_HD GruDerivatives(const Gru<V>& unit, V by_state, V slope, V own, V before) {
     using T = Scalar<V>;
     update = by_state * (before - unit.candidate) * (unit.update * (T(1) - unit.update));
     input = by_state * (T(1) - unit.update) * slope;

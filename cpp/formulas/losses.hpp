@@ -24,7 +24,7 @@ struct Loss {  // what most have in common
 
 /// y log y, 0 at 0.
 template <class V>
-V y_log_y(V y) {
+FASTMLP_HD V y_log_y(V y) {
   return select(y > Scalar<V>(0), y * log(y), V{});
 }
 
@@ -33,7 +33,7 @@ struct Regression : Loss {
   static constexpr const char* link_name = "identity";
   static constexpr bool kMeanOverOutputs = true;
   template <class V>
-  static V link(V z) {
+  static FASTMLP_HD V link(V z) {
     return z;
   }
 };
@@ -41,11 +41,11 @@ struct Regression : Loss {
 struct SquaredError : Regression {
   static constexpr const char* name = "squared_error";
   template <class V>
-  static V value(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V value(V z, V y, Scalar<V>) {
     return Scalar<V>(0.5) * (z - y) * (z - y);
   }
   template <class V>
-  static V delta(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V delta(V z, V y, Scalar<V>) {
     return z - y;
   }
 };
@@ -53,11 +53,11 @@ struct SquaredError : Regression {
 struct AbsoluteError : Regression {
   static constexpr const char* name = "absolute_error";
   template <class V>
-  static V value(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V value(V z, V y, Scalar<V>) {
     return abs(z - y);
   }
   template <class V>
-  static V delta(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V delta(V z, V y, Scalar<V>) {
     return sign(z - y);
   }
 };
@@ -67,12 +67,12 @@ struct Huber : Regression {
   static constexpr const char* name = "huber";
   static constexpr double kParameter = 1;
   template <class V>
-  static V value(V z, V y, Scalar<V> p) {
+  static FASTMLP_HD V value(V z, V y, Scalar<V> p) {
     const V e = abs(z - y);
     return select(e > p, p * (e - Scalar<V>(0.5) * p), Scalar<V>(0.5) * e * e);
   }
   template <class V>
-  static V delta(V z, V y, Scalar<V> p) {
+  static FASTMLP_HD V delta(V z, V y, Scalar<V> p) {
     return clamp(z - y, -p, p);
   }
 };
@@ -82,12 +82,12 @@ struct Quantile : Regression {
   static constexpr const char* name = "quantile";
   static constexpr double kParameter = 0.5;
   template <class V>
-  static V value(V z, V y, Scalar<V> p) {
+  static FASTMLP_HD V value(V z, V y, Scalar<V> p) {
     const V e = y - z;
     return select(e < Scalar<V>(0), (p - 1) * e, p * e);
   }
   template <class V>
-  static V delta(V z, V y, Scalar<V> p) {
+  static FASTMLP_HD V delta(V z, V y, Scalar<V> p) {
     const V e = y - z;
     return select(e < Scalar<V>(0), splat<V>(1 - p), select(e > Scalar<V>(0), splat<V>(-p), e));
   }
@@ -98,15 +98,15 @@ struct Poisson : Loss {
   static constexpr const char* name = "poisson";
   static constexpr const char* link_name = "exp";
   template <class V>
-  static V link(V z) {
+  static FASTMLP_HD V link(V z) {
     return exp(z);
   }
   template <class V>
-  static V value(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V value(V z, V y, Scalar<V>) {
     return y_log_y(y) - y * z - y + exp(z);
   }
   template <class V>
-  static V delta(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V delta(V z, V y, Scalar<V>) {
     return exp(z) - y;
   }
 };
@@ -117,15 +117,15 @@ struct Gamma : Loss {
   static constexpr const char* link_name = "exp";
   static constexpr bool kMeanOverOutputs = true;
   template <class V>
-  static V link(V z) {
+  static FASTMLP_HD V link(V z) {
     return exp(z);
   }
   template <class V>
-  static V value(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V value(V z, V y, Scalar<V>) {
     return z - log(y) + y * exp(-z) - Scalar<V>(1);
   }
   template <class V>
-  static V delta(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V delta(V z, V y, Scalar<V>) {
     return Scalar<V>(1) - y * exp(-z);
   }
 };
@@ -135,11 +135,11 @@ struct BinaryLogLoss : Loss {
   static constexpr const char* name = "binary_log_loss";
   static constexpr const char* link_name = "logistic";
   template <class V>
-  static V link(V z) {
+  static FASTMLP_HD V link(V z) {
     return sigmoid(z);
   }
   template <class V>
-  static V value(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V value(V z, V y, Scalar<V>) {
     // -log p = softplus(-z) = softplus(z) - z and -log(1 - p) = softplus(z); one of the two is
     // taken whole for a hard target: nothing is then lost where softplus(z) is nearly z
     const V near = log1p(exp(-abs(z)));  // softplus(-|z|)
@@ -148,7 +148,7 @@ struct BinaryLogLoss : Loss {
     return y * yes + (Scalar<V>(1) - y) * no;
   }
   template <class V>
-  static V delta(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V delta(V z, V y, Scalar<V>) {
     return sigmoid(z) - y;
   }
 };
@@ -157,12 +157,12 @@ struct BinaryLogLoss : Loss {
 struct LogisticSquaredError : BinaryLogLoss {
   static constexpr const char* name = "logistic_squared_error";
   template <class V>
-  static V value(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V value(V z, V y, Scalar<V>) {
     const V e = sigmoid(z) - y;
     return Scalar<V>(0.5) * e * e;
   }
   template <class V>
-  static V delta(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V delta(V z, V y, Scalar<V>) {
     const V s = sigmoid(z);
     return (s - y) * s * (Scalar<V>(1) - s);
   }
@@ -174,16 +174,16 @@ template <int margin>
 struct Margin : Loss {
   static constexpr const char* link_name = "identity";
   template <class V>
-  static V link(V z) {
+  static FASTMLP_HD V link(V z) {
     return z;
   }
   template <class V>
-  static V value(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V value(V z, V y, Scalar<V>) {
     const V short_of = Scalar<V>(margin) - (y + y - Scalar<V>(1)) * z;
     return select(short_of < Scalar<V>(0), V{}, short_of);
   }
   template <class V>
-  static V delta(V z, V y, Scalar<V>) {
+  static FASTMLP_HD V delta(V z, V y, Scalar<V>) {
     const V t = y + y - Scalar<V>(1), reached = t * z;
     return select(reached > Scalar<V>(margin), V{}, select(reached != reached, reached, -t));
   }
@@ -204,7 +204,7 @@ struct LogLoss : Loss {
   static constexpr const char* link_name = "softmax";
   static constexpr bool kRowwise = true;
   template <class V>
-  static V delta(V p, V y, Scalar<V>) {
+  static FASTMLP_HD V delta(V p, V y, Scalar<V>) {
     return p - y;
   }
 };
@@ -217,6 +217,17 @@ struct KlDivergence : LogLoss {
 
 using Losses = List<SquaredError, AbsoluteError, Huber, Quantile, Poisson, Gamma, BinaryLogLoss,
                     LogisticSquaredError, Hinge, PerceptronLoss, LogLoss, KlDivergence>;
+
+template <class... L>
+bool mean_over_outputs(int index, List<L...>) {
+  static constexpr bool table[] = {L::kMeanOverOutputs...};
+  return table[index];
+}
+
+/// What the outputs' losses of a row are multiplied by for the reported loss.
+inline double value_scale(int loss, int64_t outputs) {
+  return mean_over_outputs(loss, Losses{}) ? 1.0 / double(outputs) : 1.0;
+}
 
 }  // namespace
 }  // namespace fastmlp

@@ -24,10 +24,11 @@ struct Constants<float> {
   static constexpr float kExpLow = -86.9f, kExpHigh = 88.8f;
   static constexpr float kTanhLimit = 9.2f;  // tanh is 1 to the last bit beyond
   static constexpr int kExpTerms = 7, kLogTerms = 5;
-  static constexpr float kNormalTail[] = {0.9441064051f,     -0.1934069524f,    0.02799984239f,
-                                          0.05720056465f,    -0.06440244483f,   0.03587412202f,
-                                          -0.009975097873f,  -0.0005796477228f, 0.001329601807f,
-                                          -0.0001719835124f, -0.0001160329419f, 2.617931005e-5f};
+  FASTMLP_HD static constexpr auto normal_tail() {
+    return Series{0.9441064051f,   -0.1934069524f,    0.02799984239f,    0.05720056465f,
+                  -0.06440244483f, 0.03587412202f,    -0.009975097873f,  -0.0005796477228f,
+                  0.001329601807f, -0.0001719835124f, -0.0001160329419f, 2.617931005e-5f};
+  }
 };
 
 template <>
@@ -38,23 +39,24 @@ struct Constants<double> {
   static constexpr double kExpLow = -707.7, kExpHigh = 709.8;
   static constexpr double kTanhLimit = 19.1;
   static constexpr int kExpTerms = 13, kLogTerms = 11;
-  static constexpr double kNormalTail[] = {
-      0.944106413019689367,     -0.193406954653052166,    0.0279992694488489351,
-      0.0572007281071576103,    -0.064395674856056404,    0.0358721949576690299,
-      -0.0100047571848001936,   -0.000571246172803729025, 0.00138979424173021819,
-      -0.000188860684300994242, -0.000175706596350683205, 0.0000425009157216235507,
-      0.0000272547499174324864, -6.86680186483051684e-6,  -5.22872588462963997e-6,
-      8.13532854666697118e-7,   1.10952138997877237e-6,   -2.58391599716247893e-9,
-      -2.2878625734663371e-7,   -3.57874530397226566e-8,  4.04169378605280683e-8,
-      1.09187473972779827e-8,   -5.19912760454317237e-9,  -1.34732691420198933e-9,
-      3.51395746790763266e-10};
+  FASTMLP_HD static constexpr auto normal_tail() {
+    return Series{0.944106413019689367,     -0.193406954653052166,    0.0279992694488489351,
+                  0.0572007281071576103,    -0.064395674856056404,    0.0358721949576690299,
+                  -0.0100047571848001936,   -0.000571246172803729025, 0.00138979424173021819,
+                  -0.000188860684300994242, -0.000175706596350683205, 0.0000425009157216235507,
+                  0.0000272547499174324864, -6.86680186483051684e-6,  -5.22872588462963997e-6,
+                  8.13532854666697118e-7,   1.10952138997877237e-6,   -2.58391599716247893e-9,
+                  -2.2878625734663371e-7,   -3.57874530397226566e-8,  4.04169378605280683e-8,
+                  1.09187473972779827e-8,   -5.19912760454317237e-9,  -1.34732691420198933e-9,
+                  3.51395746790763266e-10};
+  }
 };
 
-inline float sqrt(float x) { return __builtin_sqrtf(x); }
-inline double sqrt(double x) { return __builtin_sqrt(x); }
+FASTMLP_HD inline float sqrt(float x) { return __builtin_sqrtf(x); }
+FASTMLP_HD inline double sqrt(double x) { return __builtin_sqrt(x); }
 
 template <class V>
-V sqrt(V x) {  // the compiler makes one instruction of it
+FASTMLP_HD V sqrt(V x) {  // the compiler makes one instruction of it
   for (unsigned lane = 0; lane < sizeof x / sizeof x[0]; ++lane) x[lane] = sqrt(x[lane]);
   return x;
 }
@@ -66,7 +68,7 @@ struct ReducedExp {
 };
 
 template <class V>
-ReducedExp<V> reduce_exp(V x) {
+FASTMLP_HD ReducedExp<V> reduce_exp(V x) {
   using T = Scalar<V>;
   using C = Constants<T>;
   const V shifted = x * T(1.4426950408889634) + C::kRound;
@@ -91,12 +93,13 @@ ReducedExp<V> reduce_exp(V x) {
   for (int term = C::kExpTerms - 1; term >= 2; --term) p = p * r + reciprocal_factorial[term];
   // `shifted` holds n in its low mantissa bits; one less, so that n = 128 (1024) still fits.
   const Bits<V> power = as_bits(shifted) - as_bits(splat<V>(C::kRound));
-  return {r + r * r * p, as_value<V>((power << C::kMantissa) + as_bits(splat<V>(T(0.5))))};
+  return {r + r * r * p,
+          as_value<V>(shifted_left(power, C::kMantissa) + as_bits(splat<V>(T(0.5))))};
 }
 
 /// e^x within about 1 ULP; overflows to infinity, and to 0 below e^kExpLow.
 template <class V>
-V exp(V x) {
+FASTMLP_HD V exp(V x) {
   using T = Scalar<V>;
   using C = Constants<T>;
   const V clamped = clamp(x, C::kExpLow, C::kExpHigh);
@@ -107,7 +110,7 @@ V exp(V x) {
 
 /// e^x - 1, exact for tiny x too.
 template <class V>
-V expm1(V x) {
+FASTMLP_HD V expm1(V x) {
   using T = Scalar<V>;
   using C = Constants<T>;
   const ReducedExp<V> e = reduce_exp(clamp(x, C::kExpLow, C::kExpHigh));
@@ -116,7 +119,7 @@ V expm1(V x) {
 
 /// tanh x within about 2 ULP, from t = e^(2|x|) - 1: tanh |x| = t / (t + 2).
 template <class V>
-V tanh(V x) {
+FASTMLP_HD V tanh(V x) {
   using T = Scalar<V>;
   const V magnitude = clamp(abs(x), T(0), Constants<T>::kTanhLimit);
   const V t = expm1(magnitude + magnitude);
@@ -127,7 +130,7 @@ V tanh(V x) {
 /// log(1 + f) less f, for f between about -0.3 and 0.415: log(1 + f) = 2 atanh(s) with
 /// s = f / (2 + f), whose leading term 2 s = f - s f keeps f exact.
 template <class V>
-V log1p_rest(V f) {
+FASTMLP_HD V log1p_rest(V f) {
   using T = Scalar<V>;
   using C = Constants<T>;
   const V s = f / (f + T(2)), s2 = s * s;
@@ -139,12 +142,12 @@ V log1p_rest(V f) {
 /// Natural logarithm of normal x > 0 within about 1 ULP: x = 2^e m with m between the roots of 1/2
 /// and 2.
 template <class V>
-V log(V x) {
+FASTMLP_HD V log(V x) {
   using T = Scalar<V>;
   using C = Constants<T>;
   const Bits<V> sqrt_half = as_bits(splat<V>(T(0.70710678118654752)));
   const Bits<V> exponent = (as_bits(x) - sqrt_half) >> C::kMantissa;
-  const V f = as_value<V>(as_bits(x) - (exponent << C::kMantissa)) - T(1);
+  const V f = as_value<V>(as_bits(x) - shifted_left(exponent, C::kMantissa)) - T(1);
   const V e = as_value<V>(exponent + as_bits(splat<V>(C::kRound))) - C::kRound;
   const V result = e * C::kLn2High + (e * C::kLn2Low + (f + log1p_rest(f)));
   return select(x < splat<V>(infinity<T>()), result, x);  // infinity and NaN as they came
@@ -152,7 +155,7 @@ V log(V x) {
 
 /// log(1 + x) for x in [0, 1], exact for tiny x too; above the root of 2, 1 + x is halved.
 template <class V>
-V log1p(V x) {
+FASTMLP_HD V log1p(V x) {
   using T = Scalar<V>;
   using C = Constants<T>;
   const auto large = x > T(0.41421356237309505);
@@ -163,7 +166,7 @@ V log1p(V x) {
 
 /// 1 / (1 + e^-z), the logistic sigmoid.
 template <class V>
-V sigmoid(V z) {
+FASTMLP_HD V sigmoid(V z) {
   using T = Scalar<V>;
   return T(1) / (T(1) + exp(-z));
 }
@@ -178,14 +181,12 @@ struct Normal {
 /// expansion in (|z| - 4) / (|z| + 4) written as a polynomial (the method of Schonfelder,
 /// Mathematics of Computation 32, 1978). Relative error 2e-7 (f32), 4e-16 (f64) of the tail.
 template <class V>
-Normal<V> normal(V z) {
+FASTMLP_HD inline Normal<V> normal(V z) {
   using T = Scalar<V>;
-  constexpr auto& coefficients = Constants<T>::kNormalTail;
-  constexpr int degree = int(sizeof coefficients / sizeof coefficients[0]) - 1;
+  constexpr auto coefficients = Constants<T>::normal_tail();
   const V magnitude = clamp(abs(z), T(0), T(100));  // the tail is 0 there
   const V t = (magnitude - T(4)) / (magnitude + T(4));
-  V p = splat<V>(coefficients[degree]);
-  for (int k = degree - 1; k >= 0; --k) p = p * t + coefficients[k];
+  const V p = coefficients.at(t);
   const V bell = exp(magnitude * magnitude * T(-0.5));
   const V tail = T(0.5) * p * bell / (magnitude + T(1));
   return {select(z < T(0), tail, T(1) - tail), bell * T(0.39894228040143268)};

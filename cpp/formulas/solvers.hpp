@@ -50,7 +50,7 @@ struct Sgd {
         bias_rate(T(o.bias_rate)) {}
 
   template <class V>
-  void update(V& w, V g, V* slots, bool weight) const {
+  FASTMLP_HD void update(V& w, V g, V* slots, bool weight) const {
     if (!weight) g = bias_rate * g;
     slots[0] = momentum * slots[0] - rate * g;
     w += velocity_share * slots[0] - gradient_share * g;
@@ -75,7 +75,7 @@ struct Adam {
         epsilon(epsilon_in<T>(o.epsilon)) {}
 
   template <class V>
-  void update(V& w, V g, V* slots, bool) const {
+  FASTMLP_HD void update(V& w, V g, V* slots, bool) const {
     slots[0] = beta_1 * slots[0] + rest_1 * g;
     slots[1] = beta_2 * slots[1] + rest_2 * (g * g);
     w -= rate * slots[0] / (sqrt(slots[1]) + epsilon);
@@ -102,7 +102,7 @@ struct AdamW : CorrectedAdam<T> {
       : CorrectedAdam<T>(o, clock), kept(T(1 - o.rate * o.weight_decay)) {}
 
   template <class V>
-  void update(V& w, V g, V* slots, bool weight) const {
+  FASTMLP_HD void update(V& w, V g, V* slots, bool weight) const {
     if (weight) w *= kept;
     Adam<T>::update(w, g, slots, weight);
   }
@@ -116,7 +116,7 @@ struct AmsGrad : CorrectedAdam<T> {
   using CorrectedAdam<T>::CorrectedAdam;
 
   template <class V>
-  void update(V& w, V g, V* slots, bool) const {
+  FASTMLP_HD void update(V& w, V g, V* slots, bool) const {
     slots[0] = this->beta_1 * slots[0] + this->rest_1 * g;
     slots[1] = this->beta_2 * slots[1] + this->rest_2 * (g * g);
     slots[2] = max_or_nan(slots[2], slots[1]);
@@ -144,7 +144,7 @@ struct NAdam : CorrectedAdam<T> {
   }
 
   template <class V>
-  void update(V& w, V g, V* slots, bool) const {
+  FASTMLP_HD void update(V& w, V g, V* slots, bool) const {
     slots[0] = this->beta_1 * slots[0] + this->rest_1 * g;
     slots[1] = this->beta_2 * slots[1] + this->rest_2 * (g * g);
     w -= (gradient_rate * g + moment_rate * slots[0]) / (sqrt(slots[1]) + this->epsilon);
@@ -166,7 +166,7 @@ struct AdaMax {
         epsilon(epsilon_in<T>(o.epsilon)) {}
 
   template <class V>
-  void update(V& w, V g, V* slots, bool) const {
+  FASTMLP_HD void update(V& w, V g, V* slots, bool) const {
     slots[0] = beta_1 * slots[0] + rest_1 * g;
     slots[1] = max_or_nan(beta_2 * slots[1], abs(g) + epsilon);
     w -= rate * slots[0] / slots[1];
@@ -184,7 +184,7 @@ struct AdaGrad {
       : rate(T(o.rate)), epsilon(epsilon_in<T>(o.epsilon)) {}
 
   template <class V>
-  void update(V& w, V g, V* slots, bool) const {
+  FASTMLP_HD void update(V& w, V g, V* slots, bool) const {
     slots[0] += g * g;
     w -= rate * g / (sqrt(slots[0]) + epsilon);
   }
@@ -201,7 +201,7 @@ struct RmsProp {
       : rate(T(o.rate)), rho(T(o.rho)), rest(T(1 - o.rho)), epsilon(epsilon_in<T>(o.epsilon)) {}
 
   template <class V>
-  void update(V& w, V g, V* slots, bool) const {
+  FASTMLP_HD void update(V& w, V g, V* slots, bool) const {
     slots[0] = rho * slots[0] + rest * (g * g);
     w -= rate * g / (sqrt(slots[0]) + epsilon);
   }
@@ -218,7 +218,7 @@ struct AdaDelta {
       : rate(T(o.rate)), rho(T(o.rho)), rest(T(1 - o.rho)), epsilon(epsilon_in<T>(o.epsilon)) {}
 
   template <class V>
-  void update(V& w, V g, V* slots, bool) const {
+  FASTMLP_HD void update(V& w, V g, V* slots, bool) const {
     slots[0] = rho * slots[0] + rest * (g * g);
     const V change = sqrt((slots[1] + epsilon) / (slots[0] + epsilon)) * g;
     slots[1] = rho * slots[1] + rest * (change * change);

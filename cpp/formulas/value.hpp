@@ -4,6 +4,14 @@
 
 #include <cstdint>
 
+// A formula is compiled for a device, too. It is not enough to make it constexpr: nvcc then drops
+// calls of what turns out to be none, without a warning, and the result is NaN.
+#ifdef __CUDACC__
+#define FASTMLP_HD __host__ __device__
+#else
+#define FASTMLP_HD
+#endif
+
 namespace fastmlp {
 namespace {
 
@@ -29,63 +37,89 @@ template <class V>
 using Bits = typename ValueTraits<V>::Bits;
 
 template <class V>
-V splat(Scalar<V> x) {
+FASTMLP_HD V splat(Scalar<V> x) {
   return x - V{};  // x - 0 is x for every x, negative zero included; the compiler drops it
 }
 
 template <class V>
-Bits<V> as_bits(V x) {
+FASTMLP_HD Bits<V> as_bits(V x) {
   Bits<V> bits;
   __builtin_memcpy(&bits, &x, sizeof x);
   return bits;
 }
 
 template <class V>
-V as_value(Bits<V> bits) {
+FASTMLP_HD V as_value(Bits<V> bits) {
   V x;
   __builtin_memcpy(&x, &bits, sizeof x);
   return x;
 }
 
+/// bits << n, negative ones too: of a scalar C++17 leaves that undefined.
+template <class B>
+FASTMLP_HD B shifted_left(B bits, int n) {
+  return bits << n;
+}
+FASTMLP_HD inline int32_t shifted_left(int32_t bits, int n) { return int32_t(uint32_t(bits) << n); }
+FASTMLP_HD inline int64_t shifted_left(int64_t bits, int n) { return int64_t(uint64_t(bits) << n); }
+
 template <class Mask, class V>
-V select(Mask mask, V yes, V no) {
+FASTMLP_HD V select(Mask mask, V yes, V no) {
   return mask ? yes : no;
 }
 
 template <class V>
-V max(V a, V b) {
+FASTMLP_HD V max(V a, V b) {
   return a < b ? b : a;
 }
 
 /// The same, but NaN where either is.
 template <class V>
-V max_or_nan(V a, V b) {
+FASTMLP_HD V max_or_nan(V a, V b) {
   return select(b != b, b, max(a, b));
 }
 
 template <class V>
-V abs(V x) {
+FASTMLP_HD V abs(V x) {
   return select(x < Scalar<V>(0), -x, x);
 }
 
 /// -1, 0 or 1; NaN stays NaN.
 template <class V>
-V sign(V x) {
+FASTMLP_HD V sign(V x) {
   return select(x > Scalar<V>(0), splat<V>(1), select(x < Scalar<V>(0), splat<V>(-1), x));
 }
 
 /// x held within [low, high]; NaN stays NaN.
 template <class V>
-V clamp(V x, Scalar<V> low, Scalar<V> high) {
+FASTMLP_HD V clamp(V x, Scalar<V> low, Scalar<V> high) {
   const V lows = splat<V>(low), highs = splat<V>(high);
   x = x < lows ? lows : x;
   return x > highs ? highs : x;
 }
 
 template <class T>
-constexpr T infinity() {
+FASTMLP_HD constexpr T infinity() {
   return static_cast<T>(__builtin_inf());
 }
+
+/// The coefficients of a polynomial, by value: a device cannot see a host's array.
+template <class T, int n>
+struct Series {
+  T terms[n];
+
+  /// The polynomial at x, Horner from the last term. Not a loop: GCC does not unroll one of so many
+  /// turns, and makes an array of the terms in each call.
+  template <int k = 0, class V>
+  FASTMLP_HD V at(V x) const {
+    if constexpr (k == n - 1)
+      return splat<V>(terms[k]);
+    else
+      return at<k + 1>(x) * x + terms[k];
+  }
+};
+template <class T, class... U>
+Series(T, U...) -> Series<T, 1 + int(sizeof...(U))>;
 
 /// A list of formulas. Names, options and dispatch tables are made from it.
 template <class... Items>

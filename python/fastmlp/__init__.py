@@ -7,6 +7,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fastmlp.core.device import DeviceError
 from fastmlp.estimators.adaline import Adaline
 from fastmlp.estimators.classifier import MLPClassifier
 from fastmlp.estimators.perceptron import Perceptron
@@ -20,12 +21,14 @@ from fastmlp.exchange.sklearn import from_sklearn
 from fastmlp.training.distributed import distributed
 
 if TYPE_CHECKING:  # see __getattr__
+    from fastmlp.core.config import show_config
     from fastmlp.estimators.autoencoder import MLPAutoencoder
     from fastmlp.estimators.recurrent_classifier import RNNClassifier
     from fastmlp.estimators.recurrent_regressor import RNNRegressor
 
 __all__ = [
     "Adaline",
+    "DeviceError",
     "MLPAutoencoder",
     "MLPClassifier",
     "MLPRegressor",
@@ -38,6 +41,7 @@ __all__ = [
     "distributed",
     "from_sklearn",
     "load",
+    "show_config",
     "to_onnx",
 ]
 
@@ -53,6 +57,8 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"fastmlp.{name}")
+    if name == "show_config":
+        return import_module("fastmlp.core.config").show_config
     if name in ESTIMATORS:
         return registered_class(name)
     if name == "__version__":  # looking it up takes longer than all else here

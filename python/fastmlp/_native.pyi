@@ -1,7 +1,11 @@
 from collections.abc import Callable
-from typing import type_check_only
+from typing import Any, type_check_only
 
 from fastmlp.core.typing import Array, Epoch, HiddenLayer, Order, Part, Rows
+
+# what it was compiled with: "compiler" and its version; "openmp", a bool; "cuda", the version of
+# CUDA's toolkit or None
+BUILD: dict[str, Any]
 
 # names with the default of their parameter, None where they have none
 ACTIVATIONS: dict[str, float | None]
@@ -9,12 +13,42 @@ LOSSES: dict[str, float | None]
 LINKS: dict[str, str]
 SOLVER_SLOTS: dict[str, int]
 
-def engines() -> dict[str, bool]: ...
-def engine() -> str: ...
+# What a device could not do: it is no use asking it again for what the call was to make.
+class DeviceError(RuntimeError): ...
+
+# by name: its device, and what this machine lacks to run it
+def engines() -> dict[str, tuple[str, str | None]]: ...
+def engine(device: str = "cpu") -> str: ...
+def card(engine: str) -> str: ...
 def max_threads() -> int: ...
 def shuffle(order: Order, seed: int) -> None: ...
 def is_clean(x: object, features: int, single: bool) -> bool: ...
 def peak(single: bool) -> float: ...
+
+# Samples that an engine holds for many calls, in the place of their x: checked once, and not to be
+# changed meanwhile. They are for networks of these features and outputs, and this engine; those for
+# `predict` and `activations` are without targets.
+#
+# Targets are (n,) int32 classes, which label smoothing is for, or (n, outputs) values; with
+# `per_step` (n, steps) or (n, steps, outputs).
+@type_check_only
+class _Samples:
+    def __init__(
+        self,
+        x: Rows | _Samples,
+        targets: Array | None = None,
+        weights: Array | None = None,
+        *,
+        features: int,
+        outputs: int,
+        per_step: bool = False,
+        sequences: bool = False,
+        lengths: Array | None = None,
+        engine: str = "",
+    ) -> None: ...
+
+class Samples32(_Samples): ...
+class Samples64(_Samples): ...
 
 # `blocks` is [weight, bias, ...] layer by layer, then the slopes, then what is recurrent: see
 # fastmlp.core.network.Blocks. A recurrent network (`cell`) takes sequences x (n, steps, features)
@@ -25,7 +59,7 @@ def predict(
     blocks: list[Array],
     hidden: list[HiddenLayer],
     loss: str | None,
-    x: Rows,
+    x: Rows | _Samples,
     order: Order | None = None,
     *,
     cell: str = "",
@@ -39,7 +73,7 @@ def activations(
     blocks: list[Array],
     hidden: list[HiddenLayer],
     loss: str,
-    x: Rows,
+    x: Rows | _Samples,
     *,
     cell: str = "",
     per_step: bool = False,
@@ -52,9 +86,9 @@ def evaluate(
     blocks: list[Array],
     hidden: list[HiddenLayer],
     loss: str,
-    x: Rows,
-    targets: Array,
-    weights: Array | None,
+    x: Rows | _Samples,
+    targets: Array | None = None,
+    weights: Array | None = None,
     order: Order | None = None,
     *,
     loss_parameter: float = 0.0,
@@ -67,8 +101,8 @@ def evaluate(
     engine: str = "",
 ) -> tuple[Array, float]: ...
 
-# Targets are (n,) int32 classes, which label smoothing is for, or (n, outputs) values; with
-# `per_step` (n, steps) or (n, steps, outputs). `steps` is the most that a sequence has.
+# `steps` is the most that a sequence has. `precision` is how a device may round what wide layers
+# multiply, in float32: "float32", "tf32" or "bfloat16".
 @type_check_only
 class _Network:
     def __init__(
@@ -88,8 +122,11 @@ class _Network:
         cell: str = "",
         per_step: bool = False,
         steps: int = 1,
+        precision: str = "float32",
         engine: str = "",
     ) -> None: ...
+    @property
+    def engine(self) -> str: ...
     @property
     def steps(self) -> int: ...
     @property
@@ -98,10 +135,10 @@ class _Network:
     def read(self, slot: int) -> list[Array]: ...
     def train(
         self,
-        x: Rows,
-        targets: Array,
-        weights: Array | None,
-        order: Order | None,
+        x: Rows | _Samples,
+        targets: Array | None = None,
+        weights: Array | None = None,
+        order: Order | None = None,
         *,
         solver: str,
         steps: int,
@@ -126,10 +163,10 @@ class _Network:
     ) -> tuple[tuple[int, int, float, float, int], BaseException | None]: ...
     def gradient(
         self,
-        x: Rows,
-        targets: Array,
-        weights: Array | None,
-        order: Order | None,
+        x: Rows | _Samples,
+        targets: Array | None = None,
+        weights: Array | None = None,
+        order: Order | None = None,
         *,
         lengths: Array | None = None,
         part: Part | None = None,
@@ -137,10 +174,10 @@ class _Network:
     ) -> tuple[float, list[Array]]: ...
     def diagnose(
         self,
-        x: Rows,
-        targets: Array,
-        weights: Array | None,
-        order: Order | None,
+        x: Rows | _Samples,
+        targets: Array | None = None,
+        weights: Array | None = None,
+        order: Order | None = None,
         *,
         lengths: Array | None = None,
         n_threads: int,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from zlib import crc32
 
 import numpy as np
@@ -264,6 +264,35 @@ class Samples(NamedTuple):
         return Samples(rows[valid], targets[valid], weights)
 
 
+# samples in the hands of an engine, for any number of passes: their arrays are not to be changed
+HeldSamples: TypeAlias = _native.Samples32 | _native.Samples64
+
+
+def hold(
+    samples: Samples,
+    dtype: npt.DTypeLike,
+    *,
+    features: int,
+    outputs: int,
+    cell: str = "",
+    per_step: bool = False,
+    engine: str = "",
+) -> HeldSamples:
+    """Have an engine hold samples, for networks of this dtype, these sizes and this cell."""
+    kind = _native.Samples32 if dtype == np.float32 else _native.Samples64
+    return kind(
+        samples.rows,
+        samples.targets,
+        samples.weights,
+        features=features,
+        outputs=outputs,
+        per_step=per_step,
+        sequences=bool(cell),
+        lengths=samples.lengths,
+        engine=engine,
+    )
+
+
 class Network:
     """A network on the engine in use: its parameters and a solver's state, and work space.
 
@@ -281,6 +310,10 @@ class Network:
         Whether `gradient` or `diagnose` will be called, or the gradient be clipped.
     steps : int
         The most steps of a sequence, for a recurrent network. ``batch`` then counts sequences.
+    engine : str
+        Its name; '' is the one in use.
+    precision : {'float32', 'tf32', 'bfloat16'}
+        How a device may round what wide layers multiply, in float32.
     """
 
     def __init__(
@@ -294,8 +327,11 @@ class Network:
         sparse: bool,
         keep_gradient: bool = False,
         steps: int = 1,
+        engine: str = "",
+        precision: str = "float32",
     ) -> None:
         self.layers = (architecture.hidden, architecture.cell)  # what arrays are read by
+        self._architecture = architecture
         self.dtype = dtype
         self.batch = batch
         kind = _native.Network32 if dtype == np.float32 else _native.Network64
@@ -314,6 +350,8 @@ class Network:
             cell=architecture.cell,
             per_step=architecture.per_step,
             steps=steps,
+            engine=engine,
+            precision=precision,
         )
 
     def write(self, blocks: Blocks, slot: int = 0) -> None:
@@ -327,23 +365,28 @@ class Network:
         """A copy of the parameters or of a part of the solver's state."""
         return Blocks.from_core(self._native.read(slot), *self.layers)
 
+    def hold(self, samples: Samples) -> HeldSamples:
+        """Have the engine hold samples, for `train`, `gradient` and `diagnose`."""
+        architecture = self._architecture
+        return hold(
+            samples,
+            self.dtype,
+            features=architecture.units[0],
+            outputs=architecture.units[-1],
+            cell=architecture.cell,
+            per_step=architecture.per_step,
+            engine=self._native.engine,
+        )
+
     def train(
-        self, samples: Samples, order: Order | None, epoch: Epoch, options: dict[str, Any]
+        self, samples: HeldSamples, order: Order | None, epoch: Epoch, options: dict[str, Any]
     ) -> tuple[Epoch, BaseException | None]:
         """Make the steps over the rows in `order` that the epoch has not yet come to.
 
         Returns how far the epoch has come, and what a signal's handler or ``options["stop"]``
         raised between two steps, or None. The options are those of the native `train`.
         """
-        reached, raised = self._native.train(
-            samples.rows,
-            samples.targets,
-            samples.weights,
-            order,
-            lengths=samples.lengths,
-            epoch=epoch,
-            **options,
-        )
+        reached, raised = self._native.train(samples, order=order, epoch=epoch, **options)
         return Epoch(*reached), raised
 
     @property
@@ -360,24 +403,16 @@ class Network:
         return Epoch(*self._native.reached)
 
     def gradient(
-        self, samples: Samples, *, n_threads: int, part: Part | None = None
+        self, samples: HeldSamples, *, n_threads: int, part: Part | None = None
     ) -> tuple[float, Blocks]:
         """The loss over all samples, penalties included, and its derivatives.
 
         With a part they are over the samples of all processes.
         """
-        loss, arrays = self._native.gradient(
-            samples.rows,
-            samples.targets,
-            samples.weights,
-            None,
-            lengths=samples.lengths,
-            part=part,
-            n_threads=n_threads,
-        )
+        loss, arrays = self._native.gradient(samples, part=part, n_threads=n_threads)
         return loss, Blocks.from_core(arrays, *self.layers)
 
-    def diagnose(self, samples: Samples, order: Order, *, n_threads: int) -> Array:
+    def diagnose(self, samples: HeldSamples, order: Order, *, n_threads: int) -> Array:
         """Look at the layers, over up to 64 rows and a batch; nothing is changed.
 
         Returns
@@ -387,11 +422,4 @@ class Network:
             since the last time, divided by that of the weights; the shares of units that are dead
             in all rows, and saturated in most. A recurrent layer's weights are all of its own.
         """
-        return self._native.diagnose(
-            samples.rows,
-            samples.targets,
-            samples.weights,
-            order,
-            lengths=samples.lengths,
-            n_threads=n_threads,
-        )
+        return self._native.diagnose(samples, order=order, n_threads=n_threads)

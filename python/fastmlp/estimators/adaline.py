@@ -195,6 +195,7 @@ class Adaline(SingleLayer):
             sparse=samples.is_sparse,
         )
         network.write(Blocks([coef.T], [intercept]))
+        held = network.hold(samples)
         weights = samples.weights
         total = data.n if weights is None else float(weights.sum(dtype=np.float64))
         options = {
@@ -209,7 +210,7 @@ class Adaline(SingleLayer):
 
         def epoch() -> float:
             reached, raised = network.train(
-                samples,
+                held,
                 random.permutation(data.n) if self.shuffle and batch < data.n else None,
                 Epoch(),
                 options,

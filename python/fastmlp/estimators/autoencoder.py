@@ -181,6 +181,8 @@ class MLPAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Multilay
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         diagnostics: bool = False,
+        device: str = "cpu",
+        precision: str = "float32",
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -229,6 +231,8 @@ class MLPAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Multilay
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
         self.diagnostics = diagnostics
+        self.device = device
+        self.precision = precision
 
     # --- training --------------------------------------------------------------------------------
 

@@ -159,6 +159,8 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron, SklearnMixin):
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         diagnostics: bool = False,
+        device: str = "cpu",
+        precision: str = "float32",
         loss: str = "log_loss",
         label_smoothing: float = 0.0,
         class_weight: dict[Any, float] | str | None = None,
@@ -206,6 +208,8 @@ class MLPClassifier(ClassifierMixin, LabelledPerceptron, SklearnMixin):
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
         self.diagnostics = diagnostics
+        self.device = device
+        self.precision = precision
         self.loss = loss
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight

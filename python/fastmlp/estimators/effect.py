@@ -79,6 +79,7 @@ NEEDS = {
         lambda e, _: _has_hidden_layers(e) or np.ndim(e.dropout) > 0, "with hidden layers"
     ),
     "max_norm": Need(lambda e, _: _has_hidden_layers(e), "with hidden layers"),
+    "n_jobs": Need(lambda e, _: getattr(e, "device", "cpu") == "cpu", "for device='cpu'"),
     "checkpoint_every": Need(lambda e, _: e.checkpoint is not None, "with checkpoint"),
     "quantile": _loss("quantile"),
     "huber_delta": _loss("huber"),

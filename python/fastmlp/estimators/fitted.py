@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.core.arrays import as_block, native_rows
+from fastmlp.core.device import engine_of
 from fastmlp.core.files import prefixed_errors
 from fastmlp.core.native import _native
 from fastmlp.core.network import Architecture, Blocks
@@ -29,6 +30,9 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, Netw
     """What a network can do once it is fitted. The estimator says what its outputs stand for."""
 
     n_jobs: int | None
+    # where it computes now, and how training may round there; recurrent networks have no choice
+    device: str = "cpu"
+    precision: str = "float32"
     coefs_: list[Array]
     intercepts_: list[Array]
     n_features_in_: int
@@ -134,6 +138,7 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, Netw
             fitted._trained_loss,
             rows,
             n_threads=1,
+            engine=engine_of(fitted.device),
         )
         return [features, *(layer[0] for layer in outputs)]
 
@@ -162,6 +167,7 @@ class FittedNetworkMixin(SavableMixin, OnnxMixin, TorchMixin, SummaryMixin, Netw
             loss,
             rows,
             n_threads=1 if few else n_threads(self.n_jobs),
+            engine=engine_of(self.device),
         )
 
     def _check_rows(self, X: Any) -> tuple[Rows, npt.DTypeLike]:

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import column_or_1d
 
 from fastmlp.core.arrays import converted, is_native_array, native_rows
+from fastmlp.core.device import network_options
 from fastmlp.core.first_weights import initial_blocks
 from fastmlp.core.native import _native
 from fastmlp.core.network import Architecture, Blocks, Network, Samples, hidden_layers
@@ -32,6 +33,7 @@ from fastmlp.estimators.scoring import find_scorer, has_scorer
 from fastmlp.estimators.setup import (
     HiddenParameters,
     architecture_of,
+    check_device,
     check_ranks,
     dropout_rates,
     hidden_parameters,
@@ -254,6 +256,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y = self._check_X_y(X, y, reset=new)
         dtype = np.float32 if (X if new else self.coefs_[0]).dtype == np.float32 else np.float64
+        check_device(self, dtype, team)
         known = Labels.SAME if self.warm_start else Labels.SUBSET
         labels = Labels.NEW if new and not incremental else known
         if not team.is_alone:
@@ -361,6 +364,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             sparse=samples.is_sparse,
             steps=samples.n_steps,
             keep_gradient=keep_gradient or self.diagnostics or "clip_norm" in optimizer.options,
+            **network_options(self, dtype),
         )
 
     def _lbfgs_training(
@@ -534,6 +538,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             sparse=samples.is_sparse,
             steps=samples.n_steps,
             keep_gradient=True,
+            **network_options(self, dtype),
         )
 
     def _differentiable(
@@ -545,11 +550,12 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         blocks = self._blocks_as(dtype)
         check_goes_on(self, blocks, architecture)
         network = self._differentiable_network(architecture, samples, dtype)
+        held = network.hold(samples)
         threads = n_threads(self.n_jobs)
 
         def differentiate(blocks: Blocks) -> tuple[float, Blocks]:
             network.write(blocks)
-            return network.gradient(samples, n_threads=threads)
+            return network.gradient(held, n_threads=threads)
 
         return differentiate, blocks.map(np.copy)
 

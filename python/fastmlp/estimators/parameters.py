@@ -3,6 +3,7 @@
 import os
 from numbers import Integral
 
+from fastmlp.core.device import DEVICES, PRECISIONS
 from fastmlp.core.first_weights import INIT_NAMES
 from fastmlp.core.native import _native
 from fastmlp.core.network import ACTIVATION_NAMES
@@ -374,5 +375,22 @@ MLP_PARAMETERS = {
         after the epoch on its first rows, at most 32 and a batch; the model stays the same. Not
         for 'lbfgs'.""",
         since=3,
+    ),
+    "device": Parameter(
+        option(*DEVICES),
+        "{'cpu', 'cuda'}",
+        """Where to compute: 'cuda' is an NVIDIA GPU, for builds of fastmlp that have an engine for
+        it (docs/gpu.md); all others raise an error. Of a fitted estimator it may be changed by
+        `set_params` at any time. Experimental.""",
+        since=4,
+        free_on_resuming=True,
+    ),
+    "precision": Parameter(
+        option(*PRECISIONS),
+        "{'float32', 'tf32', 'bfloat16'}",
+        """How training on ``device='cuda'`` may round what layers multiply, where X is float32:
+        'tf32' and 'bfloat16' let wide layers use tensor cores, with 10 or 7 bits after the point.
+        Sums, weights and predictions stay float32.""",
+        since=4,
     ),
 }

@@ -44,7 +44,11 @@ CELLS = ("elman", "gru")
 _activation = option(*(name for name in ACTIVATION_NAMES if name not in ("prelu", "maxout")))
 
 RECURRENT_PARAMETERS = {
-    **{name: p for name, p in MLP_PARAMETERS.items() if name != "maxout_pieces"},
+    **{
+        name: parameter
+        for name, parameter in MLP_PARAMETERS.items()
+        if name not in ("maxout_pieces", "device", "precision")
+    },
     "hidden_layer_sizes": MLP_PARAMETERS["hidden_layer_sizes"]._replace(
         text="""Number of units in each hidden layer, one layer or more. All are recurrent; the
         output layer is not."""

@@ -126,6 +126,8 @@ class MLPRegressor(RegressorMixin, ValuedPerceptron, SklearnMixin):
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         diagnostics: bool = False,
+        device: str = "cpu",
+        precision: str = "float32",
         quantile: float = 0.5,
         huber_delta: float = 1.0,
     ) -> None:
@@ -173,6 +175,8 @@ class MLPRegressor(RegressorMixin, ValuedPerceptron, SklearnMixin):
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
         self.diagnostics = diagnostics
+        self.device = device
+        self.precision = precision
         self.quantile = quantile
         self.huber_delta = huber_delta
 

@@ -1,13 +1,15 @@
 """Scores of validation samples: R2, and those of scikit-learn's scorers."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
+from fastmlp.core.device import engine_of
 from fastmlp.core.native import _native
-from fastmlp.core.network import Blocks, Samples
+from fastmlp.core.network import Blocks, Samples, hold
 from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array, HiddenLayer
 from fastmlp.core.warnings import warn
@@ -77,18 +79,26 @@ def score_and_loss(
     labels, weights = validation.pick(data.labels), validation.pick(data.sample_weight)
     outputs, loss = np.empty((0, estimator.n_outputs_)), 0.0
     if len(labels):  # else they are other ranks'
+        engine = engine_of(estimator.device)
+        hold_for = partial(
+            hold,
+            dtype=blocks.weights[0].dtype,
+            features=len(blocks.weights[0]),
+            outputs=estimator.n_outputs_,
+            cell=estimator._cell,
+            per_step=estimator._per_step,
+            engine=engine,
+        )
         outputs, loss = _native.evaluate(
             blocks.in_core_order(),
             estimator._hidden_layers,
             estimator._trained_loss,
-            data.samples.rows,
-            data.samples.targets,
-            data.sample_weight,
-            validation.rows,
+            validation.held_by(hold_for),
+            order=validation.rows,
             n_threads=n_threads(estimator.n_jobs),
             cell=estimator._cell,
             per_step=estimator._per_step,
-            lengths=data.samples.lengths,
+            engine=engine,
             **estimator._loss_options(),
         )
     if not team.is_alone:
@@ -125,6 +135,7 @@ def mean_loss(
         lengths=samples.lengths,
         n_threads=threads or n_threads(estimator.n_jobs),
         **estimator._loss_options(),
+        engine=engine_of(estimator.device),
     )[1]
 
 

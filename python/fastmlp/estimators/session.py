@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp.core.device import engine_of
 from fastmlp.core.native import _native
 from fastmlp.core.rules import check_parameters
 from fastmlp.core.threads import FitUnderWay, n_threads
@@ -268,7 +269,12 @@ class TrainingSession:
         blocks = self._training.blocks().for_core(dtype)
         threads = n_threads(worker.n_jobs)
         return _native.activations(
-            blocks, worker._hidden_layers, worker._trained_loss, rows, n_threads=threads
+            blocks,
+            worker._hidden_layers,
+            worker._trained_loss,
+            rows,
+            n_threads=threads,
+            engine=engine_of(worker.device),
         )
 
     def fitted(self) -> Any:

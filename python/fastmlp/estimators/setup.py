@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 
+from fastmlp.core.device import engine_of
 from fastmlp.core.native import _native
 from fastmlp.core.network import Architecture, Blocks, hidden_layers
 from fastmlp.training.checkpoint import as_text
@@ -195,6 +196,28 @@ def share_records(estimator: Any, team: Team) -> None:
         own.pop(name, None)
     # ranks that are threads are given the same lists
     own.update({name: copy(value) for name, value in found.items()})
+
+
+def check_device(estimator: Any, dtype: npt.DTypeLike, team: Team) -> None:
+    """Check that training in numbers of a type can be where and how the parameters say.
+
+    Raises
+    ------
+    ValueError
+        There is no engine for `device`, or none that several ranks can share; or `precision` is for
+        another device, or for other numbers.
+    """
+    device, precision = estimator.device, estimator.precision
+    if precision != "float32" and device == "cpu":
+        raise ValueError(f"precision={precision!r} is for device='cuda'. Got device={device!r}.")
+    if precision != "float32" and dtype != np.float32:
+        raise ValueError(
+            f"precision={precision!r} is for networks of float32. This one is of "
+            f"{np.dtype(dtype).name}: pass X.astype(numpy.float32)."
+        )
+    if device != "cpu" and not team.is_alone:
+        raise ValueError(f"fastmlp.distributed is for device='cpu'. Got device={device!r}.")
+    engine_of(device)
 
 
 def check_ranks(

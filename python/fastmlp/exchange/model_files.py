@@ -43,7 +43,7 @@ from fastmlp.training.schedules import Schedule
 _KIND = "fastmlp"
 
 # Who adds a parameter raises it, and declares the parameter as of this format.
-FORMAT = 3
+FORMAT = 4
 
 _ESTIMATORS = "estimators"  # the key under which there are configurations of several
 

@@ -312,7 +312,8 @@ def _curves(layer: HiddenLayer, z: Array) -> tuple[Array, Array]:
     )
     weights, bias = np.ones((n, 1)), -values.sum(keepdims=True)
     network.write(Blocks([*units.weights, weights], [*units.biases, bias], learned))
-    _, gradient = network.gradient(Samples(nothing, nothing - 1, None), n_threads=1)
+    held = network.hold(Samples(nothing, nothing - 1, None))
+    _, gradient = network.gradient(held, n_threads=1)
     return values, gradient.biases[0][:n]
 
 

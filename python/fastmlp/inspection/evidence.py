@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp.core.device import engine_of
 from fastmlp.core.first_weights import initial_blocks
 from fastmlp.core.native import _native
 from fastmlp.core.network import Blocks
@@ -153,6 +154,7 @@ def _look(estimator: Any, blocks: Blocks, derivatives: tuple[float, Blocks], dat
         estimator._trained_loss,
         data.samples.rows,
         n_threads=n_threads(estimator.n_jobs),
+        engine=engine_of(estimator.device),
     )
     norms = [
         hypot(*(float(np.linalg.norm(array.astype(np.float64))) for array in layer))

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
+from fastmlp.core.device import engine_of
 from fastmlp.core.native import _native
 from fastmlp.core.network import Architecture, Blocks, Network, Samples
 from fastmlp.core.text_tables import html_table, text_table
@@ -396,6 +397,7 @@ def _look_into_network(estimator: Any, x: Any, y: Array) -> _Look:
         row,
         Blocks([layer[0] for layer in gradient], [layer[1] for layer in gradient]),
         after._blocks(),
+        engine=engine_of(before.device),
     )
     losses = loss, after.loss_and_gradient(x, y)[0]
     return after._optimizer.solver, after.learning_rate_curve_[-1], losses, layers
@@ -423,12 +425,12 @@ def _differentiable_layer(
     network = Network(architecture, row.dtype, alpha=0.0, batch=1, sparse=False, keep_gradient=True)
     targets = (estimator.classes_[-n_outputs:] == y).astype(row.dtype)[None]
     is_mean = loss == "squared_error"  # over the outputs, of which Adaline has the sum
-    samples = Samples(row, 2 * targets - 1 if is_mean else targets, None)
+    held = network.hold(Samples(row, 2 * targets - 1 if is_mean else targets, None))
     times = n_outputs if is_mean else 1
 
     def differentiate(blocks: Blocks) -> tuple[float, Blocks]:
         network.write(blocks)
-        value, gradient = network.gradient(samples, n_threads=1)
+        value, gradient = network.gradient(held, n_threads=1)
         return times * value, gradient.map(lambda array: times * array)
 
     return differentiate
@@ -441,16 +443,22 @@ def _layers(
     row: Any,
     gradient: Blocks,
     new: Blocks,
+    *,
+    engine: str = "",
 ) -> list[LayerStep]:
     """The layers of a network: what the core says of them."""
     dtype = blocks.weights[0].dtype
-    outputs = _native.activations(blocks.for_core(dtype), hidden, loss, row, n_threads=1)
+    outputs = _native.activations(
+        blocks.for_core(dtype), hidden, loss, row, n_threads=1, engine=engine
+    )
     names = [*(layer.activation for layer in hidden), _native.LINKS[loss]]
     layers = []
     for i, name in enumerate(names):
         upto = Blocks(blocks.weights[: i + 1], blocks.biases[: i + 1], blocks.slopes[:i])
         # as the output of a network that ends here, with a link that changes nothing
-        z = _native.predict(upto.for_core(dtype), hidden[:i], "squared_error", row, n_threads=1)
+        z = _native.predict(
+            upto.for_core(dtype), hidden[:i], "squared_error", row, n_threads=1, engine=engine
+        )
         layers.append(
             LayerStep(
                 activation=name,

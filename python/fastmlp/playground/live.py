@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmlp.core.arrays import native_rows
-from fastmlp.core.network import Blocks, Network, Samples
+from fastmlp.core.device import network_options
+from fastmlp.core.network import Blocks, HeldSamples, Network
 from fastmlp.core.typing import Array
 from fastmlp.estimators.session import CHANGEABLE
 from fastmlp.estimators.setup import architecture_of
@@ -145,7 +146,7 @@ class LiveNetwork:
         self.seconds = 0.0
         self.curve: list[tuple[float, ...]] = []
         self._snapshots: dict[int, dict[str, Any]] = {}
-        self._probe: tuple[Network, Samples] | None = None
+        self._probe: tuple[Network, HeldSamples, int] | None = None
         self._record()
 
     def targets(self, y: Array) -> Array:
@@ -295,14 +296,14 @@ class LiveNetwork:
         """Gradient norm, shares of dead and of saturated units, per layer (n_layers, 3)."""
         if self._probe is None:
             self._probe = self._make_probe()
-        network, samples = self._probe
+        network, held, n = self._probe
         network.write(self.session.blocks())
-        rows = np.linspace(0, len(samples.targets) - 1, min(len(samples.targets), _HEALTH_ROWS))
-        found = network.diagnose(samples, rows.astype(np.int64), n_threads=1)
+        rows = np.linspace(0, n - 1, min(n, _HEALTH_ROWS))
+        found = network.diagnose(held, rows.astype(np.int64), n_threads=1)
         return found[:, [0, 2, 3]]
 
-    def _make_probe(self) -> tuple[Network, Samples]:
-        """A network of the same kind without penalties, and the rows to train on."""
+    def _make_probe(self) -> tuple[Network, HeldSamples, int]:
+        """A network of the same kind without penalties, and the rows to train on, so many."""
         worker = self.session.fitted()
         prepared = self._samples[0]
         assert prepared is not None
@@ -316,5 +317,7 @@ class LiveNetwork:
             batch=min(len(samples.targets), _HEALTH_ROWS),
             sparse=False,
             keep_gradient=True,
+            **network_options(worker, dtype),
         )
-        return network, Samples(native_rows(self.problem.X_train, dtype), *samples[1:])
+        samples = samples._replace(rows=native_rows(self.problem.X_train, dtype))
+        return network, network.hold(samples), len(samples.targets)

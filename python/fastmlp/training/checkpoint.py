@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastmlp.core.container import Decoder, Encoder, read, to_bytes, to_text
+from fastmlp.core.device import engine_of
 from fastmlp.core.files import full_path, prefixed_errors, remove_leftovers, replace_file
 from fastmlp.core.native import _native
 from fastmlp.core.network import Blocks
@@ -80,6 +81,7 @@ class Checkpoint(Watcher):
         self._remembers = False  # whether the training has remembered its progress
         self._stays = False  # at the end
         self._fit: dict[str, Any] = {}
+        self._engine = self._written_on = ""  # of this fit, and of the file's
         self._seed: int | None = None
         self._what = f"checkpoint={path and os.fspath(path)!r}"
         if path is None or not team.leads:
@@ -106,11 +108,7 @@ class Checkpoint(Watcher):
             raise ValueError("its content does not fit its format")
         self._fit, self._seed = content["fit"], content["seed"]
         self.state, self._epochs = content["state"], content["epochs"]
-        if content["engine"] != _native.engine():
-            warn(
-                f"{self._what} was written on the engine {content['engine']!r}. This is "
-                f"{_native.engine()!r}: the model will differ in its last digits."
-            )
+        self._written_on = content["engine"]
 
     def random_state(self, random_state: Any) -> np.random.RandomState:
         """scikit-learn's generator; in the place of None one that the file can name.
@@ -161,6 +159,12 @@ class Checkpoint(Watcher):
                 "was called then, or give another file, or delete this one."
             )
         self._fit = fit
+        self._engine = engine_of(estimator.device) or _native.engine()
+        if self.state is not None and self._engine != self._written_on:
+            warn(
+                f"{self._what} was written on the engine {self._written_on!r}. This is "
+                f"{self._engine!r}: the model will differ in its last digits."
+            )
         self._set_due()
         if self.state is not None and printed(estimator.verbose):
             print(f"Going on from {self._what}, written after {self._epochs} epochs or iterations")
@@ -253,7 +257,7 @@ class Checkpoint(Watcher):
         content = {
             "fit": self._fit,
             "seed": self._seed,
-            "engine": _native.engine(),
+            "engine": self._engine,
             "epochs": epochs,
             "state": training.state(),
         }

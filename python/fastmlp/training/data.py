@@ -3,18 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse, vstack
 
-from fastmlp.core.network import Blocks, Samples
+from fastmlp.core.network import Blocks, HeldSamples, Samples
 from fastmlp.core.typing import Array, Order
 from fastmlp.core.warnings import warn
 from fastmlp.training.distributed import ALONE, Team
 
 
-class Data(NamedTuple):
+@dataclass(repr=False, eq=False)
+class Data:
     """Samples as the core takes them, and as scores are taken of them.
 
     Attributes
@@ -37,6 +38,17 @@ class Data(NamedTuple):
     y: Any
     labels: Array
     sample_weight: Array | None
+    _held: HeldSamples | None = None
+
+    def held_by(self, hold: Callable[[Samples], HeldSamples]) -> HeldSamples:
+        """The samples in the hands of an engine: called at first, and after a `release`."""
+        if self._held is None:
+            self._held = hold(self.samples)
+        return self._held
+
+    def release(self) -> None:
+        """Take the samples out of the engine's hands."""
+        self._held = None
 
 
 @dataclass(repr=False, eq=False)
@@ -52,10 +64,25 @@ class Validation:
     score: Callable[[Blocks], tuple[float, float]]
     team: Team = ALONE
     _user_data: tuple[Any, Any, Array | None] | None = None
+    _held: HeldSamples | None = None  # where scores weigh them otherwise than training does
 
     def pick(self, values: Any) -> Any:
         """The part of some (n, ...) of the data that belongs to these samples; None stays None."""
         return values if values is None or self.rows is None else values[self.rows]
+
+    def held_by(self, hold: Callable[[Samples], HeldSamples]) -> HeldSamples:
+        """The data in the hands of an engine, without class weights, as `Data.held_by`."""
+        samples, weights = self.data.samples, self.data.sample_weight
+        if samples.weights is weights:  # an engine has once what is trained on and held out
+            return self.data.held_by(hold)
+        if self._held is None:
+            self._held = hold(samples._replace(weights=weights))
+        return self._held
+
+    def release(self) -> None:
+        """Take the data out of the engine's hands."""
+        self._held = None
+        self.data.release()
 
     @property
     def user_data(self) -> tuple[Any, Any, Array | None]:

@@ -165,7 +165,7 @@ class FirstOrderTraining(Training):
             try:
                 self.epoch, raised = self.optimizer.make_steps(
                     self.network,
-                    self.data.samples,
+                    self.held,
                     order,
                     self.rate,
                     self.epoch,
@@ -341,7 +341,7 @@ class FirstOrderTraining(Training):
         rows = self.permutation[: min(_DIAGNOSED_ROWS, self.network.batch)]
         if self.train_rows is not None:
             rows = self.train_rows[rows]
-        return self.network.diagnose(self.data.samples, rows, n_threads=self.threads)
+        return self.network.diagnose(self.held, rows, n_threads=self.threads)
 
     def state(self) -> dict[str, Any]:
         """All that changes from step to step."""

@@ -126,9 +126,7 @@ class LbfgsTraining(Training):
     def _evaluate(self, point: Array) -> tuple[float, Array]:
         """The loss over the rows of all ranks, and its gradient."""
         self.network.write(self._unflat(point))
-        loss, derivatives = self.network.gradient(
-            self.data.samples, n_threads=self.threads, part=self.part
-        )
+        loss, derivatives = self.network.gradient(self.held, n_threads=self.threads, part=self.part)
         return loss, derivatives.flat()
 
     def _iteration_ended(self, intermediate_result: Any) -> None:

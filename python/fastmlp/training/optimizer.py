@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastmlp.core.native import _native
-from fastmlp.core.network import Blocks, Network, Samples
+from fastmlp.core.network import Blocks, HeldSamples, Network
 from fastmlp.core.typing import Epoch, Order, Part
 from fastmlp.training.schedules import Schedule
 
@@ -90,8 +90,14 @@ class Optimizer:
         return network
 
     def leave_open(self) -> None:
-        """Leave the state in the network, which was trained."""
-        self._state = None
+        """Leave the state in the network, which was trained.
+
+        That of a device, which may be lost and does not survive a fork, is read out at once.
+        """
+        assert self._open is not None
+        network, description = self._open
+        of_device = description["engine"] != ""
+        self._state = [network.read(slot) for slot in self.slots] if of_device else None
 
     @property
     def learning_rate(self) -> float:
@@ -110,7 +116,7 @@ class Optimizer:
     def make_steps(
         self,
         network: Network,
-        samples: Samples,
+        samples: HeldSamples,
         order: Order | None,
         rate: float,
         epoch: Epoch,

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 from sklearn.base import is_regressor
 
-from fastmlp.core.network import Blocks, Network
+from fastmlp.core.network import Blocks, HeldSamples, Network
 from fastmlp.core.threads import most_threads, shared_threads
 from fastmlp.training.data import Data, Validation
 from fastmlp.training.distributed import Shard
@@ -156,7 +156,7 @@ class Training(ABC):
         # an earlier process may have spent some of it; one clock decides
         if self.estimator.max_time is not None and self.team.leads:
             self.deadline = self.began + float(self.estimator.max_time)
-        with interruptible(self.team), self._telling_of_failures():
+        with self._releasing_data(), interruptible(self.team), self._telling_of_failures():
             self._train()
             self.was_interrupted = False
         self.watchers.stopped(self)
@@ -164,6 +164,21 @@ class Training(ABC):
         if not blocks.is_finite():
             self._fail_as_diverged(blocks)
         return blocks
+
+    @property
+    def held(self) -> HeldSamples:
+        """The data in the hands of the network's engine."""
+        return self.data.held_by(self.network.hold)
+
+    @contextmanager
+    def _releasing_data(self) -> Iterator[None]:
+        """At the end nothing is held, whoever may still know of this training."""
+        try:
+            yield
+        finally:
+            self.data.release()
+            if self.validation is not None:
+                self.validation.release()
 
     @contextmanager
     def _telling_of_failures(self) -> Iterator[None]:
