@@ -303,7 +303,7 @@ def test_an_interrupted_fit_goes_on_where_it_was(signalled, tmp_path):
 def test_interrupted_short_epochs_go_on_where_they_were(signalled, tmp_path):
     """Between two epochs, or before or after the one step that each of them has."""
     path = tmp_path / "fit"
-    parameters = {"max_iter": 3000, "n_iter_no_change": np.inf}
+    parameters = {"max_iter": 20_000, "n_iter_no_change": np.inf}
     expected = make(parameters, y).fit(X, y)
     clf = make(parameters, y, checkpoint=path)
     with told("train", 150) as event:
