@@ -114,7 +114,8 @@ struct Pass {
   int64_t n;
   int n_threads;  // at most; results do not depend on it
   /// Asked some twenty times a second, on the calling thread, whether to end: after the step at
-  /// hand, or `within` it, which then moves nothing. Null: never.
+  /// hand (on a device those it has been given), or `within` it, which then moves nothing. Null:
+  /// never.
   bool (*stop)(void* context, bool within) = nullptr;
   void* context = nullptr;
   const Part* part = nullptr;  // null: all rows are this process's
@@ -189,7 +190,8 @@ struct Operations {
   /// ..., or at 0 if it is null.
   double (*predict)(const Recipe&, const T* const* blocks, const Held<T>&, const Pass&, T* out,
                     T* const* hidden, const T* const* state);
-  /// Floating-point operations per second that one thread reaches on registers alone: the floor
+  /// Floating-point operations per second that one thread of a CPU, or a whole device, reaches on
+  /// registers alone: the floor
   /// that benchmarks are compared with.
   double (*peak)();
 };

@@ -5,6 +5,10 @@
 namespace fastmlp {
 
 OutOfMemory::OutOfMemory(double bytes, const char* purpose) : bytes_(bytes) {
+  if (bytes == 0) {  // who refused it does not say
+    std::snprintf(text_, sizeof text_, "Unable to allocate memory for %s.", purpose);
+    return;
+  }
   const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
   int unit = 0;
   for (; bytes >= 1024 && unit < 5; bytes /= 1024) ++unit;

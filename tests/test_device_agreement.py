@@ -254,13 +254,14 @@ def test_a_session(dtype):
 @pytest.mark.skipif(EMULATED, reason="takes long; tests/test_device_faults.py has a small device")
 @both_types
 def test_a_batch_larger_than_its_work_space(dtype):
-    """64 MiB of activations: of 48 rows the layer has to be wide."""
-    units = 2**18
+    """256 MiB of activations: 256 rows of 1 MiB in float32."""
+    units = 2**16
+    rows, targets = np.tile(X[:, :1], (12, 1)), np.tile(z, 12)
     init = [np.sin(np.arange(units))[None] / 9, np.zeros(units), np.cos(np.arange(units))[:, None]
             / units, np.zeros(1)]  # fmt: skip
-    parameters = {"hidden_layer_sizes": units, "batch_size": 48, "max_iter": 1, "init": init,
+    parameters = {"hidden_layer_sizes": units, "batch_size": 500, "max_iter": 1, "init": init,
                   "solver": "sgd", "activation": "tanh"}  # fmt: skip
-    models = [make(parameters, z, device=device).fit(X[:, :1].astype(dtype), z) for device in
+    models = [make(parameters, z, device=device).fit(rows.astype(dtype), targets) for device in
               ("cpu", "cuda")]  # fmt: skip
     agree(*models, TOLERANCE[dtype])
 

@@ -57,3 +57,26 @@ def test_what_more_a_step_takes():
     assert launches(units, 4, clip_norm=1.0) == 2 + 2 + 1
     assert launches(units, 4, max_norm=1.0) == 2 + 2 + 1  # for each hidden layer
     assert launches(units, 4, sparse=True) == 2 + 1
+
+
+def test_precision_is_of_wide_layers():
+    """The layer before the wide one, which is multiplied tile by tile, too, is not rounded."""
+    rng = np.random.default_rng(0)
+    shapes = (4, 40), (40,), (40, 400), (400,), (400, 2), (2,)
+    blocks = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    X, Y = np.eye(4, dtype=np.float32), np.zeros((4, 2), np.float32)
+    network = _native.Network32(
+        [4, 40, 400, 2], [("identity", 0.0, 1, 0.0)] * 2, "squared_error", alpha=0.0, batch=4,
+        keep_gradient=True, precision="bfloat16", engine="emulated",
+    )  # fmt: skip
+    network.write(0, blocks)
+    loss, _ = network.gradient(X, Y, None, None, n_threads=1)
+
+    def rounded(x):
+        """To bfloat16, ties to even."""
+        bits = x.view(np.uint32)
+        return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).view(np.float32)
+
+    W0, b0, W1, b1, W2, b2 = blocks
+    hidden = rounded(W0 + b0).astype(float) @ rounded(W1) + b1
+    assert loss == pytest.approx(((hidden @ W2 + b2) ** 2).sum() / 2 / 4 / 2, rel=1e-5)

@@ -32,7 +32,7 @@ class Samples {
       data_ = training_data(rows_, targets, weights, kind.outputs, kind.per_step);
     else
       require(weights.is_none(), "weights: without targets");
-    // a CPU keeps the pointers, a device copies all
+    // a CPU keeps the pointers, a device copies what fits
     const Released release(std::string(kind.engine.device) == "cpu" ? 0 : kBriefWork);
     held_.emplace(kind.engine, data_, rows_.n, kind.features, kind.outputs);
   }

@@ -1,6 +1,7 @@
 // What the engine needs of a device: how kernels are launched, memory, streams, and one way for
 // everything to fail. Compiled by nvcc, or for tests by a C++ compiler with an emulator of CUDA's
-// run-time library; this file has the one place that tells the two apart.
+// run-time library; this file has the one place that tells the two apart, but for the engine's
+// name.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -175,7 +176,8 @@ class Memory {
     data_ = nullptr;
     cudaGetLastError();
     if (error != cudaErrorMemoryAllocation) check(error, purpose);
-    throw OutOfMemory(double(bytes), (purpose + std::string(" on the device 'cuda'")).c_str());
+    const char* where = pinned ? " in page-locked memory of the host" : " on the device 'cuda'";
+    throw OutOfMemory(double(bytes), (purpose + std::string(where)).c_str());
   }
   Memory(Memory&& other) noexcept { *this = std::move(other); }
   Memory& operator=(Memory&& other) noexcept {

@@ -52,6 +52,8 @@ void count_units(const Session<T>& s, const Layer<T>& layer, int64_t rows, doubl
   *saturated = double(n_saturated) / double(layer.out);
 }
 
+static_assert(kLargeTile >= kDiagnosedRows);  // a diagnosis is one chunk
+
 template <class T>
 void diagnose(Session<T>* s, const Held<T>& held, const Pass& pass, double* numbers) {
   const OnDevice device;

@@ -49,7 +49,8 @@ double peak() {
 
 /// What keeps the first device from being used; null: nothing.
 const char* lacks() {
-  if (is_forked()) return nullptr;  // what is called then says what is wrong
+  static const char* last = nullptr;
+  if (is_forked()) return last;  // null: what is called then says what is wrong
   int n = 0, major = 0;
   cudaError_t error = cudaGetDeviceCount(&n);
   if (error == cudaSuccess && n == 0) error = cudaErrorNoDevice;
@@ -57,9 +58,9 @@ const char* lacks() {
     error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
   if (error != cudaSuccess) {
     cudaGetLastError();
-    return cudaGetErrorString(error);
+    return last = cudaGetErrorString(error);
   }
-  return major < 8 ? "the GPU is older than compute capability 8.0" : nullptr;
+  return last = major < 8 ? "the GPU is older than compute capability 8.0" : nullptr;
 }
 
 const char* card() {

@@ -26,6 +26,7 @@ struct Layer {
   bool hidden, learned;  // has an activation; its parameter is learned
   bool wide;             // products are made tile by tile, not row by row
   bool by_library;       // it is wide, and the products are cuBLASLt's
+  Precision precision;   // of its products: float32 unless it is wide
   int tile;              // of its gradient: rows and columns
   int64_t tiles, units;  // of the weights phase; with the units of slopes
   T parameter;
@@ -92,7 +93,6 @@ struct Net {
   int n_layers, loss, solver;
   T loss_parameter, kept_target, spread_target;  // label smoothing: see Targets
   T alpha, l1;
-  Precision precision;
   DropoutRule<T> input_dropout;
   T* slots[1 + kMaxSlots];  // parameters, and the solver's state
   T* gradient;              // where it is kept

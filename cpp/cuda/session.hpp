@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <tuple>
@@ -111,7 +110,8 @@ int64_t plan_layers(const Recipe& recipe, bool sparse, std::vector<Layer<T>>* la
     layer.linear = layer.pieces * layer.out;
     layer.wide = layer.in * layer.linear * int64_t(sizeof(T)) > kNarrowBytes &&
                  layer.linear > kWarp && !(l == 0 && sparse);
-    layer.tile = layer.wide ? tile_size(layer.in + 1, layer.linear, recipe.precision) : kSmallTile;
+    layer.precision = layer.wide ? recipe.precision : Precision::float32;
+    layer.tile = layer.wide ? tile_size(layer.in + 1, layer.linear, layer.precision) : kSmallTile;
     layer.tiles = tiles_of(layer.in + 1, layer.linear, layer.tile);
     layer.units = layer.tiles + (layer.learned ? ceil_div(layer.out, kThreads) : 0);
     layer.block = total;
@@ -228,7 +228,6 @@ Session<T>::Session(const Recipe& recipe, int64_t batch, bool is_sparse, bool ke
   net.spread_target = T(recipe.label_smoothing / double(outputs > 1 ? outputs : 2));
   net.alpha = T(recipe.alpha);
   net.l1 = T(recipe.l1);
-  net.precision = recipe.precision;
   net.input_dropout = DropoutRule<T>(recipe.input_dropout);
   if (learns && (keep_gradient || chunk_rows < batch || products))
     gradient = Memory(size_t(total) * sizeof(T), "a gradient");

@@ -234,7 +234,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks<T>)
   const T *weights = net.parameters(layer), *input = layer.input;
   const int64_t rows = turn.rows, in = layer.in, linear = layer.linear;
   tile.template multiply<true>(
-      net.precision, in,
+      layer.precision, in,
       [=](int r, int64_t k) { return at.row + r < rows ? input[(at.row + r) * in + k] : T(0); },
       [=](int64_t k, int c) {
         return at.column + c < linear ? weights[k * linear + at.column + c] : T(0);
@@ -265,7 +265,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks<T>)
   const T *delta = layer.delta, *transposed = layer.transposed;
   const int64_t rows = turn.rows, in = layer.in, linear = layer.linear;
   tile.template multiply<true>(
-      net.precision, linear,
+      layer.precision, linear,
       [=](int r, int64_t k) { return at.row + r < rows ? delta[(at.row + r) * linear + k] : T(0); },
       [=](int64_t k, int c) {
         return at.column + c < in ? transposed[k * in + at.column + c] : T(0);

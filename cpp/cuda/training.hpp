@@ -10,7 +10,7 @@ namespace fastmlp {
 namespace {
 
 /// What a pass does, besides what a turn says.
-struct Plan {
+struct PassPlan {
   bool back;  // deltas and the weights phase, not the forward pass alone
   Use use;
   bool clips;
@@ -51,7 +51,7 @@ void enqueue_gradient(const Session<T>& s, const Layer<T>& layer, int64_t rows, 
 
 /// Enqueues the kernels of a turn, of which the device's own is the one of this number.
 template <class T>
-void enqueue_turn(const Session<T>& s, const View<T>& view, int number, const Plan& plan,
+void enqueue_turn(const Session<T>& s, const View<T>& view, int number, const PassPlan& plan,
                   const Turn<T>& turn) {
   const Stream& stream = s.stream;
   const Net<T>& net = s.net;
@@ -71,7 +71,7 @@ void enqueue_turn(const Session<T>& s, const View<T>& view, int number, const Pl
                     number, l, back);
   };
   const auto product = [&](auto* small, auto* large, int l, int64_t columns) {
-    const int size = tile_size(s.chunk_rows, columns, net.precision);
+    const int size = tile_size(s.chunk_rows, columns, s.layers[size_t(l)].precision);
     const bool is_large = size == kLargeTile;
     stream.launch(is_large ? large : small, tiles_of(s.chunk_rows, columns, size),
                   is_large ? Tile<T, kLargeTile>::kBytes : Tile<T, kSmallTile>::kBytes, net, turns,
@@ -133,7 +133,7 @@ template <class T>
 class Run {
  public:
   Run(Session<T>& session, const Held<T>& held, const Pass& pass, int64_t batch,
-      const SolverOptions* options, const Plan& plan, const Epoch& begun)
+      const SolverOptions* options, const PassPlan& plan, const Epoch& begun)
       : s_(session),
         held_(held),
         pass_(pass),
@@ -343,7 +343,7 @@ class Run {
   const Pass& pass_;
   const int64_t batch_;
   const SolverOptions* options_;
-  const Plan plan_;
+  const PassPlan plan_;
   Epoch epoch_;         // of what the device has done
   int64_t submitted_;   // rows of whole batches that it has been given
   int64_t within_ = 0;  // rows of the next batch that it has been given, too
@@ -361,7 +361,8 @@ Epoch run(Session<T>* s, const Held<T>& held, const Pass& pass, int64_t batch,
   const OnDevice device;
   if (pass.part)
     throw std::invalid_argument("device='cuda': training on several ranks is for the CPU only.");
-  Plan plan{true, options ? Use::update : Use::keep, false, infinity<double>(), infinity<double>()};
+  PassPlan plan{true, options ? Use::update : Use::keep, false, infinity<double>(),
+                infinity<double>()};
   if (options) {
     plan.clips = options->clip_norm < infinity<double>();
     plan.clip_norm = options->clip_norm;

@@ -175,7 +175,7 @@ __device__ void change_tile(const Net<T>& net, const View<T>& data, const Turn<T
       const int64_t in = layer.in, linear = layer.linear;
       const T *input = layer.input, *delta = layer.delta;
       tile.template multiply<false>(
-          net.precision, turn.rows,
+          layer.precision, turn.rows,
           [=](int r, int64_t k) {
             const int64_t i = at.row + r;
             return i < multiplied ? input[k * in + i] : i == in ? T(1) : T(0);

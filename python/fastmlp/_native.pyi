@@ -13,7 +13,7 @@ LOSSES: dict[str, float | None]
 LINKS: dict[str, str]
 SOLVER_SLOTS: dict[str, int]
 
-# What a device could not do: it is no use asking it again for what the call was to make.
+# A device has failed: the session or the samples of the call are of no use any more.
 class DeviceError(RuntimeError): ...
 
 # by name: its device, and what this machine lacks to run it
@@ -35,7 +35,7 @@ def peak(single: bool) -> float: ...
 class _Samples:
     def __init__(
         self,
-        x: Rows | _Samples,
+        x: Rows,
         targets: Array | None = None,
         weights: Array | None = None,
         *,

@@ -23,9 +23,9 @@ True
 DEVICES = ("cpu", "cuda")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
-_WAY_OUT = (
+_HOW = (
     " Build fastmlp from source with `pip install . -C cmake.define.FASTMLP_CUDA=ON`, where CUDA's "
-    "nvcc and an NVIDIA GPU are (docs/gpu.md), or go on by set_params(device='cpu')."
+    "nvcc is (docs/gpu.md)."
 )
 
 
@@ -42,7 +42,9 @@ def engine_of(device: str) -> str:
     try:
         return _native.engine(device)
     except ValueError as error:
-        raise ValueError(f"{error}{_WAY_OUT}") from error
+        built = any(found == device for found, _ in _native.engines().values())
+        how = "" if built else _HOW
+        raise ValueError(f"{error}{how} set_params(device='cpu') computes on the CPU.") from error
 
 
 def network_options(estimator: Any, dtype: npt.DTypeLike) -> dict[str, Any]:

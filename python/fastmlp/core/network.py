@@ -294,7 +294,7 @@ def hold(
 
 
 class Network:
-    """A network on the engine in use: its parameters and a solver's state, and work space.
+    """A network on an engine: its parameters and a solver's state, and work space.
 
     Parameters
     ----------

@@ -317,8 +317,6 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
         if not (new or team.is_alone):
             share_records(self, team)
         start_records(self, blocks, validation, goes_on=not new)
-        if validation is not None and has_scorer(self):
-            validation.score(blocks)  # what the scorer cannot do is found before training
         network = self._open_network(
             optimizer,
             architecture,
@@ -328,6 +326,12 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetworkMixin, VersionMixi
             batch=batch if team.is_alone else shard.room(batch),
             keep_gradient=not team.is_alone,
         )
+        if validation is not None and has_scorer(self):
+            try:
+                validation.score(blocks)  # what the scorer cannot do is found before training
+            except BaseException:
+                validation.release()
+                raise
         return FirstOrderTraining(
             self,
             network,

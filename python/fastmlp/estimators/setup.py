@@ -209,11 +209,14 @@ def check_device(estimator: Any, dtype: npt.DTypeLike, team: Team) -> None:
     """
     device, precision = estimator.device, estimator.precision
     if precision != "float32" and device == "cpu":
-        raise ValueError(f"precision={precision!r} is for device='cuda'. Got device={device!r}.")
+        raise ValueError(
+            f"precision={precision!r} is for device='cuda'. Got device={device!r}: "
+            "set_params(precision='float32') is for the CPU."
+        )
     if precision != "float32" and dtype != np.float32:
         raise ValueError(
             f"precision={precision!r} is for networks of float32. This one is of "
-            f"{np.dtype(dtype).name}: pass X.astype(numpy.float32)."
+            f"{np.dtype(dtype).name}: pass X.astype(numpy.float32) to a new fit."
         )
     if device != "cpu" and not team.is_alone:
         raise ValueError(f"fastmlp.distributed is for device='cpu'. Got device={device!r}.")
