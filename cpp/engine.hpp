@@ -191,8 +191,7 @@ struct Operations {
   double (*predict)(const Recipe&, const T* const* blocks, const Held<T>&, const Pass&, T* out,
                     T* const* hidden, const T* const* state);
   /// Floating-point operations per second that one thread of a CPU, or a whole device, reaches on
-  /// registers alone: the floor
-  /// that benchmarks are compared with.
+  /// registers alone: the floor that benchmarks are compared with.
   double (*peak)();
 };
 

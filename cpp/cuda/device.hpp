@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "../arena.hpp"
 #include "../errors.hpp"
 #include "../formulas/value.hpp"
 
@@ -201,6 +202,18 @@ class Memory {
   size_t bytes_ = 0;
   bool pinned_ = false;
 };
+
+/// One piece of memory for all that place(arena) takes: it is called twice, at first without a
+/// block.
+template <class Place>
+Memory in_one_piece(const char* purpose, bool pinned, const Place& place) {
+  Arena measure(nullptr);
+  place(measure);
+  Memory memory(measure.used(), purpose, pinned);
+  Arena real(memory.as<void>());
+  place(real);
+  return memory;
+}
 
 size_t free_memory() {
   size_t free = 0, total = 0;

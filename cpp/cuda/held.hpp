@@ -128,22 +128,19 @@ void upload_sparse(Held<T>& held, const Stream& stream) {
 template <class T>
 void upload_others(Held<T>& held, int64_t outputs, const Stream& stream) {
   const Data<T>& data = held.host;
-  for (const bool real : {false, true}) {
-    Arena arena(held.others.template as<void>());
-    auto* targets = arena.take<T>(data.targets ? held.rows * outputs : 0);
-    auto* classes = arena.take<int32_t>(data.classes ? held.rows : 0);
-    auto* weights = arena.take<T>(data.weights ? held.rows : 0);
-    if (!real) {
-      held.others = Memory(arena.used(), "targets");
-      continue;
-    }
-    if (data.targets) stream.upload(targets, data.targets, held.rows * outputs);
-    if (data.classes) stream.upload(classes, data.classes, held.rows);
-    if (data.weights) stream.upload(weights, data.weights, held.rows);
-    held.view.targets = data.targets ? targets : nullptr;
-    held.view.classes = data.classes ? classes : nullptr;
-    held.view.weights = data.weights ? weights : nullptr;
-  }
+  T *targets = nullptr, *weights = nullptr;
+  int32_t* classes = nullptr;
+  held.others = in_one_piece("targets", false, [&](Arena& pieces) {
+    if (data.targets) targets = pieces.take<T>(held.rows * outputs);
+    if (data.classes) classes = pieces.take<int32_t>(held.rows);
+    if (data.weights) weights = pieces.take<T>(held.rows);
+  });
+  if (targets) stream.upload(targets, data.targets, held.rows * outputs);
+  if (classes) stream.upload(classes, data.classes, held.rows);
+  if (weights) stream.upload(weights, data.weights, held.rows);
+  held.view.targets = targets;
+  held.view.classes = classes;
+  held.view.weights = weights;
 }
 
 /// Memory for X, unless that is more than 80 % of what there is: networks need some, too.

@@ -7,16 +7,18 @@
 namespace fastmlp {
 namespace {
 
-/// The neurons of one hidden layer in one step.
+/// The neurons of one layer in one step.
 template <class T>
 struct Neurons {
   const Layer<T>& layer;
+  const T* biases;      // (linear,)
   const T* slopes;      // each neuron's own parameter, or null
   DropoutRule<T> mask;  // what the step drops
   int64_t first;        // position of row 0
 
   __device__ Neurons(const Net<T>& net, const Turn<T>& turn, int l)
       : layer(net.layers[l]),
+        biases(net.parameters(layer) + layer.in * layer.linear),
         slopes(layer.learned ? net.slots[0] + layer.slopes : nullptr),
         mask(net.mask(layer.dropout, turn, l + 1)),
         first(turn.start) {}
@@ -26,9 +28,11 @@ struct Neurons {
     return mask.active ? mask.factor(first + row, j) : T(1);
   }
 
-  /// Makes of z of neuron j its output, and keeps what the way back needs; maxout's pieces wait.
-  __device__ void activate(int64_t row, int64_t j, T z) const {
-    if (layer.is_maxout()) {
+  /// Makes of what the weights give neuron j its output, and keeps what the way back needs; of the
+  /// output layer z is all, and maxout's pieces wait.
+  __device__ void activate(int64_t row, int64_t j, T sum) const {
+    const T z = sum + biases[j];
+    if (!layer.hidden || layer.is_maxout()) {
       layer.delta[row * layer.linear + j] = z;
       return;
     }

@@ -12,7 +12,7 @@ double predict(const Recipe& recipe, const T* const* blocks, const Held<T>& held
   const OnDevice device;
   Session<T> s(recipe, pass.n, held.host.x.indptr, false, false);
   write_all(s, 0, blocks);
-  const PassPlan plan{false, Use::keep, false, infinity<double>(), infinity<double>()};
+  const PassPlan plan{false, false};
   const auto take = [&](const Burst<T>& burst) {  // of one turn
     const Turn<T>& turn = *burst.turns;
     const Layer<T>& last = s.layers.back();

@@ -239,15 +239,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     const Layer<T>& layer = net.layers[l];
     const Neurons<T> neurons(net, turn, l);
     const T* weights = net.parameters(layer);
-    const T* biases = weights + layer.in * layer.linear;
-    const auto give = [&](int64_t row, int64_t j, T sum) {
-      const T z = sum + biases[j];
-      if (layer.hidden) {
-        neurons.activate(row, j, z);
-      } else {
-        layer.delta[row * layer.linear + j] = z;
-      }
-    };
+    const auto give = [&](int64_t row, int64_t j, T sum) { neurons.activate(row, j, sum); };
     if (l == 0 && data.indptr) {
       multiply_entries(net, data, turn, own, weights, layer.linear, give);
     } else {

@@ -28,8 +28,8 @@ constexpr size_t kLibraryBytes = size_t(32) << 20;
 
 /// Turns that are launched together, and what comes back of them.
 struct Made {
-  int64_t begin, end, rows_after;  // of its batch, and where the epoch stands after it
-  double total;                    // of the weights; 0: no turn
+  int64_t begin, end;  // of its batch
+  double total;        // of the weights; 0: no turn
   bool last;
 };
 
@@ -45,7 +45,7 @@ struct Burst {
 };
 
 /// What a recorded graph is good for.
-using GraphKey = std::tuple<int64_t, const void*, int, Use, bool, double, double>;
+using GraphKey = std::tuple<int64_t, const void*, int, bool, double, double>;
 
 }  // namespace
 
@@ -56,7 +56,6 @@ struct Session {
   std::vector<Layer<T>> layers;
   int n_layers, tail;  // layers from `tail` on are narrow
   bool sparse, learns;
-  int loss;
   int64_t chunk_rows, total;  // of parameters
   double chunk_work;          // multiply-adds of a turn
   Stream stream;
@@ -184,18 +183,14 @@ void lay_out(Session<T>& s, Arena& arena) {
   s.sums = arena.take<double>(kTurns * 2);
 }
 
-void refuse_recurrent(const Recipe& recipe) {
-  if (recipe.recurrent())
-    throw std::invalid_argument("device='cuda': recurrent networks are trained on the CPU only.");
-}
-
 }  // namespace
 
 template <class T>
 Session<T>::Session(const Recipe& recipe, int64_t batch, bool is_sparse, bool keep_gradient,
                     bool is_to_learn)
-    : n_layers(recipe.n_layers), sparse(is_sparse), learns(is_to_learn), loss(recipe.loss) {
-  refuse_recurrent(recipe);
+    : n_layers(recipe.n_layers), sparse(is_sparse), learns(is_to_learn) {
+  if (recipe.recurrent())
+    throw std::invalid_argument("device='cuda': recurrent networks are trained on the CPU only.");
   total = plan_layers(recipe, sparse, &layers);
   take_library(*this, recipe.precision);
   chunk_rows = chunk_rows_for(layers, batch, free_memory());
@@ -206,20 +201,14 @@ Session<T>::Session(const Recipe& recipe, int64_t batch, bool is_sparse, bool ke
     if (layer.wide) tail = l + 1;
     chunk_work += 3 * double(layer.in) * double(layer.linear) * double(chunk_rows);
   }
-  Arena measure(nullptr);
-  lay_out(*this, measure);
-  arena = Memory(measure.used(), "a network");
-  Arena real(arena.template as<void>());
-  lay_out(*this, real);
+  arena = in_one_piece("a network", false, [&](Arena& pieces) { lay_out(*this, pieces); });
   stream.upload(const_cast<Layer<T>*>(net.layers), layers.data(), n_layers);
-  for (const bool is_real : {false, true}) {
-    Arena pieces(pinned.template as<void>());
+  pinned = in_one_piece("the turns of a step", true, [&](Arena& pieces) {
     for (Burst<T>& burst : bursts) {
       burst.turns = pieces.take<Turn<T>>(kTurns);
       burst.sums = pieces.take<double>(kTurns * 2);
     }
-    if (!is_real) pinned = Memory(pieces.used(), "the turns of a step", true);
-  }
+  });
   net.n_layers = n_layers;
   net.loss = recipe.loss;
   net.loss_parameter = T(recipe.loss_parameter);

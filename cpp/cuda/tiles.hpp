@@ -222,6 +222,19 @@ inline int tile_size(int64_t rows, int64_t columns, Precision precision) {
   return many || precision != Precision::float32 ? kLargeTile : kSmallTile;
 }
 
+/// A tile of inputs (rows, k) times a matrix (k, columns).
+template <class T, int kSize>
+__device__ void multiply_matrices(const Tile<T, kSize>& tile, const Corner& at, Precision precision,
+                                  int64_t rows, const T* inputs, int64_t k, const T* matrix,
+                                  int64_t columns) {
+  tile.template multiply<true>(
+      precision, k,
+      [=](int r, int64_t i) { return at.row + r < rows ? inputs[(at.row + r) * k + i] : T(0); },
+      [=](int64_t i, int c) {
+        return at.column + c < columns ? matrix[i * columns + at.column + c] : T(0);
+      });
+}
+
 /// A wide layer forward, up to its outputs, but of maxout to z.
 template <class T, int kSize>
 __global__ void __launch_bounds__(kThreads, kBlocks<T>)
@@ -231,25 +244,12 @@ __global__ void __launch_bounds__(kThreads, kBlocks<T>)
   const Layer<T>& layer = net.layers[l];
   const Corner at(blockIdx.x, layer.linear, kSize);
   if (at.row >= turn.rows) return;
-  const T *weights = net.parameters(layer), *input = layer.input;
-  const int64_t rows = turn.rows, in = layer.in, linear = layer.linear;
-  tile.template multiply<true>(
-      layer.precision, in,
-      [=](int r, int64_t k) { return at.row + r < rows ? input[(at.row + r) * in + k] : T(0); },
-      [=](int64_t k, int c) {
-        return at.column + c < linear ? weights[k * linear + at.column + c] : T(0);
-      });
-  const T* biases = weights + layer.in * layer.linear;
+  multiply_matrices(tile, at, layer.precision, turn.rows, layer.input, layer.in,
+                    net.parameters(layer), layer.linear);
   const Neurons<T> neurons(net, turn, l);
   for (int e = int(threadIdx.x); e < kSize * kSize; e += kThreads) {
     const int64_t row = at.row + e / kSize, j = at.column + e % kSize;
-    if (row >= turn.rows || j >= layer.linear) continue;
-    const T z = tile.total(e) + biases[j];
-    if (layer.hidden) {
-      neurons.activate(row, j, z);
-    } else {
-      layer.delta[row * layer.linear + j] = z;
-    }
+    if (row < turn.rows && j < layer.linear) neurons.activate(row, j, tile.total(e));
   }
 }
 
@@ -262,14 +262,8 @@ __global__ void __launch_bounds__(kThreads, kBlocks<T>)
   const Layer<T>& layer = net.layers[l];
   const Corner at(blockIdx.x, layer.in, kSize);
   if (at.row >= turn.rows) return;
-  const T *delta = layer.delta, *transposed = layer.transposed;
-  const int64_t rows = turn.rows, in = layer.in, linear = layer.linear;
-  tile.template multiply<true>(
-      layer.precision, linear,
-      [=](int r, int64_t k) { return at.row + r < rows ? delta[(at.row + r) * linear + k] : T(0); },
-      [=](int64_t k, int c) {
-        return at.column + c < in ? transposed[k * in + at.column + c] : T(0);
-      });
+  multiply_matrices(tile, at, layer.precision, turn.rows, layer.delta, layer.linear,
+                    layer.transposed, layer.in);
   const Neurons<T> below(net, turn, l - 1);
   for (int e = int(threadIdx.x); e < kSize * kSize; e += kThreads) {
     const int64_t row = at.row + e / kSize, i = at.column + e % kSize;
@@ -297,13 +291,8 @@ __global__ void __launch_bounds__(kThreads, 2)
   const Layer<T>& layer = net.layers[l];
   const Element at(layer.linear);
   if (at.row >= turn.rows || at.column >= layer.linear) return;
-  T* place = layer.delta + at.row * layer.linear + at.column;
-  const T z = *place + net.parameters(layer)[layer.in * layer.linear + at.column];
-  if (layer.hidden) {
-    Neurons<T>(net, turn, l).activate(at.row, at.column, z);
-  } else {
-    *place = z;
-  }
+  const T sum = layer.delta[at.row * layer.linear + at.column];
+  Neurons<T>(net, turn, l).activate(at.row, at.column, sum);
 }
 
 /// The rest of the way back to the deltas of a layer, but of maxout, where derivatives by its

@@ -11,10 +11,11 @@ namespace {
 
 /// What a pass does, besides what a turn says.
 struct PassPlan {
-  bool back;  // deltas and the weights phase, not the forward pass alone
-  Use use;
-  bool clips;
-  double clip_norm, max_norm;  // infinity: no limit
+  bool back;     // deltas and the weights phase, not the forward pass alone
+  bool updates;  // else the gradient is kept
+  double clip_norm = infinity<double>(), max_norm = infinity<double>();  // infinity: no limit
+
+  bool clips() const { return clip_norm < infinity<double>(); }
 };
 
 /// Enqueues a layer forward with a product by cuBLASLt, but of maxout to z. All these products are
@@ -104,9 +105,9 @@ void enqueue_turn(const Session<T>& s, const View<T>& view, int number, const Pa
     stream.launch(run_weights<T>, net.units, kTileBytes<T>, net, view, turns, number, use,
                   penalties);
   };
-  weights(plan.clips ? Use::keep : plan.use);
+  weights(plan.updates && !plan.clips() ? Use::update : Use::keep);
   if (!turn.last) return;
-  if (plan.clips) {
+  if (plan.clips()) {
     stream.launch(clip<T>, 1, kWarps * sizeof(double), net, plan.clip_norm);
     weights(Use::update_from_kept);
   }
@@ -143,10 +144,10 @@ class Run {
         epoch_(begun),
         submitted_(begun.rows),
         clock_{options ? options->steps + begun.steps : 0},
-        value_scale_(s_.loss >= 0 ? value_scale(s_.loss, s_.layers.back().out) : 1),
+        value_scale_(s_.net.loss >= 0 ? value_scale(s_.net.loss, s_.layers.back().out) : 1),
         view_(held.view) {
     if (pass.order) upload_order();
-    if (held.streams()) most_staged_ = std::min(kMostStaged, free_memory() / 4);
+    if (held.streams()) prepare_staging();
     if (!options) return;
     s_.net.solver = options->solver;
     visit_by_host(options->solver, Solvers<T>{}, [&](auto type) {
@@ -191,6 +192,16 @@ class Run {
     view_.order = s_.order.template as<int64_t>();
   }
 
+  void prepare_staging() {
+    most_staged_ = std::min(kMostStaged, free_memory() / 4);
+    const Rows<T>& x = held_.host.x;
+    if (!x.indptr) return;
+    const Positions source{pass_.order, 0};
+    entries_before_.push_back(0);
+    for (int64_t i = 0; i < pass_.n; ++i)
+      entries_before_.push_back(entries_before_.back() + row_entries(x, source(i)));
+  }
+
   /// What the rows at positions [begin, end) take, where X is streamed.
   size_t staged_bytes(int64_t begin, int64_t end) const {
     const Rows<T>& x = held_.host.x;
@@ -198,10 +209,7 @@ class Run {
     return Entries<T>::bytes(end - begin, entries(begin, end));
   }
   int64_t entries(int64_t begin, int64_t end) const {
-    int64_t sum = 0;
-    const Positions source{pass_.order, begin};
-    for (int64_t i = 0; i < end - begin; ++i) sum += row_entries(held_.host.x, source(i));
-    return sum;
+    return entries_before_[size_t(end)] - entries_before_[size_t(begin)];
   }
 
   /// Uploads the rows of X at positions [begin, end) in their order.
@@ -241,7 +249,7 @@ class Run {
       const int64_t end = std::min(submitted_ + batch_, pass_.n);
       if (within_ == 0)
         total_ = plan_.back ? weight_sum(held_.host, pass_, submitted_, end, false) : 1;
-      Made made{submitted_, end, submitted_ + batch_, total_, true};
+      Made made{submitted_, end, total_, true};
       if (total_ == 0) {  // rows that count for nothing move nothing
         submitted_ += batch_;
         burst.made.push_back(made);
@@ -277,8 +285,8 @@ class Run {
     if (held_.streams() && burst.n > 0)
       stage(burst, turns[0].start, turns[burst.n - 1].start + turns[burst.n - 1].rows);
     if (are_whole(burst, turns)) {
-      const GraphKey key{held_.serial, view_.order,     s_.net.solver, plan_.use,
-                         plan_.clips,  plan_.clip_norm, plan_.max_norm};
+      const GraphKey key{held_.serial,  view_.order,     s_.net.solver,
+                         plan_.updates, plan_.clip_norm, plan_.max_norm};
       if (key != s_.recorded && key == s_.seen) {  // kernels were loaded, and products made, before
         s_.recorded = {};
         s_.graph.record(s_.stream, [&] { enqueue(burst, turns); });
@@ -321,7 +329,7 @@ class Run {
     const double* sums = burst.sums;
     for (const Made& made : burst.made) {
       if (made.total == 0) {
-        epoch_.rows = made.rows_after;
+        epoch_.rows = made.begin + batch_;
         continue;
       }
       data_loss_ += sums[0];
@@ -332,7 +340,7 @@ class Run {
       epoch_.loss += (data_loss_ * value_scale_ + penalty) * share;
       epoch_.penalty += penalty * share;
       epoch_.counted += made.end - made.begin;
-      epoch_.rows = made.rows_after;
+      epoch_.rows = made.begin + batch_;
       ++epoch_.steps;
       data_loss_ = 0;
     }
@@ -351,7 +359,10 @@ class Run {
   SolverClock clock_;
   const double value_scale_;
   double data_loss_ = 0;
-  size_t most_staged_ = 0;  // of X for a burst of several turns, where it is streamed
+  // where X is streamed: bytes for a burst of several turns, and a sparse one's sums up to
+  // positions
+  size_t most_staged_ = 0;
+  std::vector<int64_t> entries_before_;
   View<T> view_;
 };
 
@@ -361,10 +372,8 @@ Epoch run(Session<T>* s, const Held<T>& held, const Pass& pass, int64_t batch,
   const OnDevice device;
   if (pass.part)
     throw std::invalid_argument("device='cuda': training on several ranks is for the CPU only.");
-  PassPlan plan{true, options ? Use::update : Use::keep, false, infinity<double>(),
-                infinity<double>()};
+  PassPlan plan{true, options != nullptr};
   if (options) {
-    plan.clips = options->clip_norm < infinity<double>();
     plan.clip_norm = options->clip_norm;
     plan.max_norm = options->max_norm;
   }
