@@ -26,6 +26,12 @@ def engine(request):
 
 
 @pytest.fixture
+def unforced(monkeypatch):
+    """Each device has the engine of its own, whatever FASTMLP_ENGINE says."""
+    monkeypatch.delenv("FASTMLP_ENGINE", raising=False)
+
+
+@pytest.fixture
 def time_limit():
     """What hangs in the core no exception can end: the process is ended, with a traceback."""
     faulthandler.dump_traceback_later(LIMIT, exit=True)

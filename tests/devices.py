@@ -81,25 +81,25 @@ class Emulator:
     """The controls of the emulated device."""
 
     def __init__(self):
-        self.library = ctypes.PyDLL(_native.__file__)
+        self.controls = ctypes.PyDLL(_native.__file__)
 
     def fail_malloc(self, nth):
         """Let the nth allocation from now on fail; returns how many were left of the one before."""
-        return self.library.fastmlp_emulator_fail_malloc(ctypes.c_int(nth))
+        return self.controls.fastmlp_emulator_fail_malloc(ctypes.c_int(nth))
 
     def fail_launch(self, nth, error=LAUNCH_FAILURE):
         """Let the nth launch from now on fail, likewise."""
-        return self.library.fastmlp_emulator_fail_launch(ctypes.c_int(nth), ctypes.c_int(error))
+        return self.controls.fastmlp_emulator_fail_launch(ctypes.c_int(nth), ctypes.c_int(error))
 
     def sticky(self, error):
-        self.library.fastmlp_emulator_sticky(ctypes.c_int(error))
+        self.controls.fastmlp_emulator_sticky(ctypes.c_int(error))
 
     def memory(self, n_bytes):
-        self.library.fastmlp_emulator_memory(ctypes.c_size_t(n_bytes))
+        self.controls.fastmlp_emulator_memory(ctypes.c_size_t(n_bytes))
 
     def devices(self, count):
-        self.library.fastmlp_emulator_device_count(ctypes.c_int(count))
+        self.controls.fastmlp_emulator_device_count(ctypes.c_int(count))
 
     def launches(self):
-        self.library.fastmlp_emulator_launches.restype = ctypes.c_uint64
-        return self.library.fastmlp_emulator_launches()
+        self.controls.fastmlp_emulator_launches.restype = ctypes.c_uint64
+        return self.controls.fastmlp_emulator_launches()

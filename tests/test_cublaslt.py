@@ -54,14 +54,14 @@ class Fake:
     def __init__(self, path, monkeypatch):
         self.path, self.monkeypatch = str(path), monkeypatch
         self.emulator = Emulator()
-        self.library = ctypes.PyDLL(self.path)
-        enqueue = ctypes.cast(self.emulator.library.fastmlp_emulator_enqueue, ctypes.c_void_p)
-        self.library.fake_cublaslt_use(enqueue)
+        self.module = ctypes.PyDLL(self.path)
+        enqueue = ctypes.cast(self.emulator.controls.fastmlp_emulator_enqueue, ctypes.c_void_p)
+        self.module.fake_cublaslt_use(enqueue)
         for name in ("products", "additions", "choices"):
-            getattr(self.library, f"fake_cublaslt_{name}").restype = ctypes.c_uint64
+            getattr(self.module, f"fake_cublaslt_{name}").restype = ctypes.c_uint64
 
     def __getattr__(self, name):
-        return getattr(self.library, f"fake_cublaslt_{name}")
+        return getattr(self.module, f"fake_cublaslt_{name}")
 
     def on(self):
         self.monkeypatch.setenv(VARIABLE, self.path)
@@ -70,7 +70,7 @@ class Fake:
         self.monkeypatch.delenv(VARIABLE, raising=False)
 
     def seed(self, seed):
-        self.emulator.library.fastmlp_emulator_seed(ctypes.c_uint64(seed))
+        self.emulator.controls.fastmlp_emulator_seed(ctypes.c_uint64(seed))
 
 
 @pytest.fixture

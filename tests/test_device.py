@@ -18,17 +18,15 @@ from fastmlp.playground import TrainingSession
 from tests.devices import HAS_DEVICE, LACKS, W, X, make, needs_device, same_bits, y, z
 from tests.ranks import in_threads
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("unforced"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 without_device = pytest.mark.skipif(HAS_DEVICE, reason="there is an engine for it")
 
 KINDS = {"classifier": y, "regressor": z, "autoencoder": None}
 each_kind = pytest.mark.parametrize("targets", KINDS.values(), ids=KINDS)
-
-
-@pytest.fixture(autouse=True)
-def unforced(monkeypatch):
-    monkeypatch.delenv("FASTMLP_ENGINE", raising=False)
 
 
 # --- without an engine for it --------------------------------------------------------------------

@@ -34,16 +34,12 @@ from tests.devices import (
 
 pytestmark = [
     needs_device,
+    pytest.mark.usefixtures("unforced"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 
 TOLERANCE = {np.float64: 1e-9, np.float32: 1e-4}
 both_types = pytest.mark.parametrize("dtype", TOLERANCE, ids=lambda dtype: dtype.__name__)
-
-
-@pytest.fixture(autouse=True)
-def unforced(monkeypatch):
-    monkeypatch.delenv("FASTMLP_ENGINE", raising=False)
 
 
 def halve(epoch):

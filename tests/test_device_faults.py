@@ -39,7 +39,7 @@ from tests.test_checkpoint import Ended, ends_after
 
 pytestmark = [
     needs_device,
-    pytest.mark.usefixtures("time_limit"),
+    pytest.mark.usefixtures("time_limit", "unforced"),
     pytest.mark.filterwarnings(
         "ignore::sklearn.exceptions.ConvergenceWarning",
         "ignore:.*multi-threaded, use of fork:DeprecationWarning",
@@ -49,11 +49,6 @@ pytestmark = [
 ILLEGAL_ADDRESS = 700  # as CUDA numbers it
 TEXTS = {ILLEGAL_ADDRESS: "illegal memory access", LAUNCH_FAILURE: "launch failure"}
 GIB = 2**30
-
-
-@pytest.fixture(autouse=True)
-def unforced(monkeypatch):
-    monkeypatch.delenv("FASTMLP_ENGINE", raising=False)
 
 
 @pytest.fixture

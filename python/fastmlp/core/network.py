@@ -269,25 +269,18 @@ HeldSamples: TypeAlias = _native.Samples32 | _native.Samples64
 
 
 def hold(
-    samples: Samples,
-    dtype: npt.DTypeLike,
-    *,
-    features: int,
-    outputs: int,
-    cell: str = "",
-    per_step: bool = False,
-    engine: str = "",
+    samples: Samples, architecture: Architecture, dtype: npt.DTypeLike, engine: str
 ) -> HeldSamples:
-    """Have an engine hold samples, for networks of this dtype, these sizes and this cell."""
+    """Have an engine hold samples, for networks of this architecture and dtype."""
     kind = _native.Samples32 if dtype == np.float32 else _native.Samples64
     return kind(
         samples.rows,
         samples.targets,
         samples.weights,
-        features=features,
-        outputs=outputs,
-        per_step=per_step,
-        sequences=bool(cell),
+        features=architecture.units[0],
+        outputs=architecture.units[-1],
+        per_step=architecture.per_step,
+        sequences=bool(architecture.cell),
         lengths=samples.lengths,
         engine=engine,
     )
@@ -367,16 +360,7 @@ class Network:
 
     def hold(self, samples: Samples) -> HeldSamples:
         """Have the engine hold samples, for `train`, `gradient` and `diagnose`."""
-        architecture = self._architecture
-        return hold(
-            samples,
-            self.dtype,
-            features=architecture.units[0],
-            outputs=architecture.units[-1],
-            cell=architecture.cell,
-            per_step=architecture.per_step,
-            engine=self._native.engine,
-        )
+        return hold(samples, self._architecture, self.dtype, self._native.engine)
 
     def train(
         self, samples: HeldSamples, order: Order | None, epoch: Epoch, options: dict[str, Any]

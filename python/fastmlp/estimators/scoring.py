@@ -1,7 +1,6 @@
 """Scores of validation samples: R2, and those of scikit-learn's scorers."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from fastmlp.core.threads import n_threads
 from fastmlp.core.typing import Array, HiddenLayer
 from fastmlp.core.warnings import warn
 from fastmlp.estimators.base import snapshot
+from fastmlp.estimators.setup import architecture_of
 from fastmlp.training.data import Validation
 from fastmlp.training.distributed import ALONE, Team
 
@@ -80,20 +80,15 @@ def score_and_loss(
     outputs, loss = np.empty((0, estimator.n_outputs_)), 0.0
     if len(labels):  # else they are other ranks'
         engine = engine_of(estimator.device)
-        hold_for = partial(
-            hold,
-            dtype=blocks.weights[0].dtype,
-            features=len(blocks.weights[0]),
-            outputs=estimator.n_outputs_,
-            cell=estimator._cell,
-            per_step=estimator._per_step,
-            engine=engine,
-        )
         outputs, loss = _native.evaluate(
             blocks.in_core_order(),
             estimator._hidden_layers,
             estimator._trained_loss,
-            validation.held_by(hold_for),
+            validation.held_by(
+                lambda samples: hold(
+                    samples, architecture_of(estimator), blocks.weights[0].dtype, engine
+                )
+            ),
             order=validation.rows,
             n_threads=n_threads(estimator.n_jobs),
             cell=estimator._cell,
