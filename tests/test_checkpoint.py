@@ -303,11 +303,21 @@ def test_an_interrupted_fit_goes_on_where_it_was(signalled, tmp_path):
 def test_interrupted_short_epochs_go_on_where_they_were(signalled, tmp_path):
     """Between two epochs, or before or after the one step that each of them has."""
     path = tmp_path / "fit"
-    parameters = {"max_iter": 20_000, "n_iter_no_change": np.inf}
+    waits = False
+
+    def rate(epoch):
+        """Towards its end the fit waits for a signal that a busy machine keeps back."""
+        while waits and epoch > 2900:
+            time.sleep(0.001)
+        return 0.01
+
+    parameters = {"max_iter": 3000, "n_iter_no_change": np.inf, "learning_rate": rate}
     expected = make(parameters, y).fit(X, y)
     clf = make(parameters, y, checkpoint=path)
+    waits = True
     with told("train", 150) as event:
         signalled(lambda: clf.fit(X, y), event)
+    waits = False
     state = checkpoint.Checkpoint(path, 60.0).state
     assert state["steps"] == state["records"]["n_iter_"] > 100
     rows, *_, steps = state["epoch"] or (0, 0)
